@@ -1,0 +1,139 @@
+//! [`ElectorExt`]: campaign, work, drain, resign — in the right order.
+
+use std::future::Future;
+
+use futures::StreamExt;
+
+use crate::backoff::Backoff;
+use crate::candidate::Candidate;
+use crate::elector::Elector;
+use crate::error::{Error, Kind, Operation, Result};
+use crate::event::{Leader, LeaderEvent};
+use crate::leadership::{Leadership, LeadershipHandle};
+
+/// What can be built on an [`Elector`] without knowing the backend.
+pub trait ElectorExt: Elector {
+    /// Campaigns until elected, runs `work` with a view of the leadership, and resigns once it has stopped.
+    ///
+    /// A retryable failure of the campaign (no service yet, a session lost while waiting) is logged and
+    /// retried with a growing, jittered delay, for ever. When the leadership is lost while the work runs,
+    /// [`lost`](LeadershipHandle::lost) fires in it; the work has until the deadline that stood then to stop
+    /// by itself and is dropped at that moment. So no two processes run it at the same time, as long as what
+    /// it does is over when its future is dropped.
+    ///
+    /// ```
+    /// # use election_core::{memory, Candidate, Coordinator, ElectorExt};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let elector = memory::Service::default().connect().elector("billing")?;
+    /// let charged = elector
+    ///     .lead(Candidate::new("worker-1")?, |leadership| async move {
+    ///         let mut charged = 0;
+    ///         while charged < 3 && leadership.check().is_ok() {
+    ///             charged += 1; // charge an invoice, write it back through a gate
+    ///         }
+    ///         charged
+    ///     })
+    ///     .await?;
+    /// assert_eq!(charged, 3);
+    /// # Ok::<(), election_core::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`Kind::SessionLost`] if leadership was lost and the work did not stop before the deadline; and the
+    /// errors of [`campaign`](Elector::campaign) that are not retryable. A resignation that is not confirmed
+    /// is logged, not returned: the work is done.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the work, then resigns in the background.
+    fn lead<W, F, T>(&self, candidate: Candidate, work: W) -> impl Future<Output = Result<T>> + Send
+    where
+        W: FnOnce(LeadershipHandle) -> F + Send,
+        F: Future<Output = T> + Send,
+        T: Send,
+    {
+        async move {
+            let leadership = campaign_until_elected(self, candidate).await?;
+            let handle = leadership.handle();
+            tracing::info!(election = %handle.election(), token = %handle.token(), "elected");
+            let done = run_until_deadline(&handle, work(handle.clone())).await;
+            let token = leadership.token();
+            let election = leadership.election().clone();
+            match self.resign(leadership).await {
+                Ok(()) => tracing::info!(%election, %token, "resigned"),
+                Err(error) if error.kind() == Kind::NotLeader => {
+                    tracing::warn!(%election, %token, %error, "leadership was lost");
+                }
+                Err(error) => tracing::warn!(%election, %token, %error, "resignation not confirmed"),
+            }
+            done
+        }
+    }
+
+    /// The present leader, by one observation.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] if the service cannot be reached, and the errors of
+    /// [`observe`](Elector::observe).
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    fn leader(&self) -> impl Future<Output = Result<Option<Leader>>> + Send {
+        async move {
+            match self.observe().next().await {
+                Some(Ok(LeaderEvent::Elected(leader))) => Ok(Some(leader)),
+                Some(Ok(LeaderEvent::Vacant)) => Ok(None),
+                Some(Err(error)) => Err(error),
+                Some(Ok(LeaderEvent::Disconnected { .. })) | None => {
+                    Err(Error::new(Kind::Unavailable, Operation::Observe).election(self.election()))
+                }
+            }
+        }
+    }
+}
+
+impl<E: Elector + ?Sized> ElectorExt for E {}
+
+async fn campaign_until_elected<E: Elector + ?Sized>(
+    elector: &E,
+    candidate: Candidate,
+) -> Result<Leadership> {
+    let mut backoff = Backoff::default();
+    loop {
+        match elector.campaign(candidate.clone()).await {
+            Err(error) if error.is_retryable() => {
+                let delay = backoff.next_delay();
+                tracing::warn!(election = %elector.election(), %error, ?delay, "campaign failed, retrying");
+                tokio::time::sleep(delay).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Runs the work to its end, or drops it at the deadline that stood when leadership was lost.
+async fn run_until_deadline<F: Future>(handle: &LeadershipHandle, work: F) -> Result<F::Output> {
+    tokio::pin!(work);
+    let mut deadline = handle.valid_until();
+    let loss = loop {
+        let renewed = async {
+            match deadline {
+                Ok(at) => tokio::time::sleep(at.saturating_duration_since(handle.now())).await,
+                Err(_) => {}
+            }
+        };
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            loss = handle.lost() => break loss,
+            () = renewed => deadline = handle.valid_until(),
+        }
+    };
+    let grace = deadline.map_or(std::time::Duration::ZERO, |at| at.saturating_duration_since(handle.now()));
+    tracing::warn!(election = %handle.election(), token = %handle.token(), %loss, ?grace, "leadership lost");
+    tokio::time::timeout(grace, work).await.map_err(|_| {
+        Error::new(Kind::SessionLost, Operation::Campaign)
+            .election(handle.election())
+            .message("leadership was lost and the work was dropped at the deadline: campaign again")
+            .source(loss)
+    })
+}
