@@ -1,6 +1,7 @@
 //! [`ElectorExt`]: campaign, work, drain, resign — in the right order.
 
 use std::future::Future;
+use std::time::Duration;
 
 use futures::StreamExt;
 
@@ -17,8 +18,8 @@ pub trait ElectorExt: Elector {
     ///
     /// A retryable failure of the campaign (no service yet, a session lost while waiting) is logged and
     /// retried with a growing, jittered delay, for ever. When the leadership is lost while the work runs,
-    /// [`lost`](LeadershipHandle::lost) fires in it; the work has until the deadline that stood then to stop
-    /// by itself and is dropped at that moment. So no two processes run it at the same time, as long as what
+    /// [`lost`](LeadershipHandle::lost) fires in it; the work has, at the longest, until the deadline that stood
+    /// then to stop by itself, and is dropped at that moment. So no two processes run it at the same time, as long as what
     /// it does is over when its future is dropped.
     ///
     /// ```
@@ -110,25 +111,23 @@ async fn campaign_until_elected<E: Elector + ?Sized>(
     }
 }
 
-/// Runs the work to its end, or drops it at the deadline that stood when leadership was lost.
+/// Runs the work to its end, or drops it at the last deadline known when leadership was lost.
+///
+/// That deadline is remembered here, because a lost leadership has none. It may be an older one than the last
+/// renewal earned: the work is then dropped sooner, never later.
 async fn run_until_deadline<F: Future>(handle: &LeadershipHandle, work: F) -> Result<F::Output> {
     tokio::pin!(work);
     let mut deadline = handle.valid_until();
     let loss = loop {
-        let renewed = async {
-            match deadline {
-                Ok(at) => tokio::time::sleep(at.saturating_duration_since(handle.now())).await,
-                Err(_) => {}
-            }
-        };
+        let passes = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(handle.now()));
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
             loss = handle.lost() => break loss,
-            () = renewed => deadline = handle.valid_until(),
+            () = tokio::time::sleep(passes) => deadline = handle.valid_until(),
         }
     };
-    let grace = deadline.map_or(std::time::Duration::ZERO, |at| at.saturating_duration_since(handle.now()));
+    let grace = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(handle.now()));
     tracing::warn!(election = %handle.election(), token = %handle.token(), %loss, ?grace, "leadership lost");
     tokio::time::timeout(grace, work).await.map_err(|_| {
         Error::new(Kind::SessionLost, Operation::Campaign)

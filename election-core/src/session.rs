@@ -63,11 +63,12 @@ impl SessionState {
 
     /// Ends the session. The first reason stays.
     pub fn end(&self, loss: Loss) {
-        let ended =
-            self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |seen| match Loss::from_code(seen) {
+        let ended = self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |seen| {
+            match Loss::from_code(seen) {
                 Some(_) => None,
                 None => Some(loss.code()),
-            });
+            }
+        });
         if ended.is_ok() {
             self.changed.notify_waiters();
         }
