@@ -1,0 +1,48 @@
+//! Real servers, faults and outside views for the tests of this workspace; never published.
+//!
+//! | module | what it gives |
+//! | --- | --- |
+//! | [`etcd`], [`zk`], [`raft`] | real servers, one or three of them, on free loopback ports in temporary folders |
+//! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
+//! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
+//! | [`need`] | what a test needs from the machine: missing, it fails under CI and is skipped on a laptop |
+//! | [`tls`] | a certificate authority for one test |
+//!
+//! Whatever a test starts ends with the test process, also when that is killed: see [`process`].
+//! A server's log stays in a file, and is printed when the test that owns the server panics.
+//!
+//! ```no_run
+//! # async fn demo() -> anyhow::Result<()> {
+//! use testkit::{etcd::Etcd, need, need::Tool, proxy::Proxy};
+//!
+//! if !need::has(Tool::Etcd) {
+//!     return Ok(());
+//! }
+//! let etcd = Etcd::three().await?;
+//! let proxy = Proxy::to(&etcd.endpoints()[0]).await?;
+//! proxy.sever();
+//! etcd.pause(1)?;
+//! etcd.resume(1)?;
+//! etcd.kill(2)?;
+//! etcd.restart(2).await?;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod etcd;
+pub mod need;
+mod node;
+mod poll;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+mod record;
+pub mod tls;
+mod work_dir;
+pub mod zk;
+
+pub use node::{Launch, Node};
+pub use poll::{READY_WITHIN, until};
+pub use record::Record;
+pub use work_dir::WorkDir;

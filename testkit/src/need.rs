@@ -1,0 +1,101 @@
+//! What a test needs from the machine it runs on.
+//!
+//! A test that does not find its server must not pass silently where it counts: under CI (`CI` is set) it **fails**;
+//! on a laptop it says so on the terminal and is skipped.
+
+use std::{
+    env,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Something from a Debian package that a test cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// The etcd server.
+    Etcd,
+    /// The command-line client of etcd, for the tests of interoperability.
+    Etcdctl,
+    /// ZooKeeper's jar and a Java runtime.
+    ZooKeeper,
+    /// Apache Curator's recipes and a Java compiler, for the tests of interoperability.
+    Curator,
+}
+
+impl Tool {
+    /// The word that the message uses.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::Etcdctl => "etcdctl",
+            Self::ZooKeeper => "ZooKeeper",
+            Self::Curator => "Curator",
+        }
+    }
+
+    /// The Debian packages that bring it.
+    fn packages(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd-server",
+            Self::Etcdctl => "etcd-client",
+            Self::ZooKeeper => "libzookeeper-java default-jre-headless",
+            Self::Curator => "libcurator-recipes-java default-jdk-headless",
+        }
+    }
+
+    /// True when the machine has it.
+    #[must_use]
+    pub fn is_present(self) -> bool {
+        match self {
+            Self::Etcd => on_path("etcd").is_some(),
+            Self::Etcdctl => on_path("etcdctl").is_some(),
+            Self::ZooKeeper => jar("zookeeper").is_some() && on_path("java").is_some(),
+            Self::Curator => {
+                Self::ZooKeeper.is_present() && jar("curator-recipes").is_some() && on_path("javac").is_some()
+            }
+        }
+    }
+}
+
+/// Says whether the test may go on: true when `tool` is there.
+///
+/// Without it the answer is false, after a line on the terminal (past libtest's capture, which would hide it).
+///
+/// # Panics
+///
+/// Under CI, when `tool` is missing.
+#[must_use]
+pub fn has(tool: Tool) -> bool {
+    if tool.is_present() {
+        return true;
+    }
+    let (name, packages) = (tool.name(), tool.packages());
+    let cure = format!("apt-get install {packages}, or cargo xtask test");
+    assert!(!is_ci(), "this test needs {name}, and under CI it may not be skipped: {cure}");
+    // A failing write to a closed terminal is no reason to fail a test that is skipped anyway.
+    let _ = writeln!(io::stderr(), "skipped: no {name} ({cure})");
+    false
+}
+
+/// True when the environment says that this is a CI run.
+#[must_use]
+pub fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false" && v != "0")
+}
+
+/// The full path of a program, looked up as a shell does, and in the folders of the super-user's tools.
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+/// Debian's jar of that name.
+#[must_use]
+pub fn jar(name: &str) -> Option<PathBuf> {
+    let path = Path::new("/usr/share/java").join(format!("{name}.jar"));
+    path.is_file().then_some(path)
+}
