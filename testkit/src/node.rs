@@ -122,7 +122,9 @@ impl Node {
             None => bail!("{} has been killed", self.name()),
         };
         match status {
-            Some(status) => bail!("{} ended by itself ({status}); its log:\n{}", self.name(), self.tail()),
+            Some(status) => {
+                bail!("{} ended by itself ({status}); its log:\n{}", self.name(), self.log_tail())
+            }
             None => Ok(()),
         }
     }
@@ -139,7 +141,8 @@ impl Node {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tail(&self) -> String {
+    /// The end of its output.
+    pub(crate) fn log_tail(&self) -> String {
         let log = fs::read(&self.launch.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
@@ -158,7 +161,7 @@ impl fmt::Debug for Node {
 impl Drop for Node {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("---- {} ({}) ----\n{}\n----", self.name(), self.launch.log.display(), self.tail());
+            eprintln!("---- {} ({}) ----\n{}\n----", self.name(), self.launch.log.display(), self.log_tail());
         }
     }
 }

@@ -176,13 +176,14 @@ impl Etcd {
 
     async fn wait_ready_of(&self, i: usize) -> Result<()> {
         let Member { node, ports } = &self.members[i];
-        until(&format!("{} to be ready", node.name()), READY_WITHIN, || async move {
+        let ready = until(&format!("{} to be ready", node.name()), READY_WITHIN, || async move {
             node.expect_running()?;
             // etcd answers "healthy" only after a read through its Raft log.
             let health = http::get(ports.metrics.address(), "/health").await.unwrap_or_default();
             Ok(health.contains(r#""health":"true""#).then_some(()))
         })
-        .await
+        .await;
+        ready.with_context(|| format!("the end of its log:\n{}", node.log_tail()))
     }
 
     /// The number of the server that leads the cluster.

@@ -156,8 +156,10 @@ async fn a_delay_shifts_every_byte_and_keeps_the_order() {
 async fn a_server_that_is_down_looks_like_a_reset() {
     let upstream = Port::lease().unwrap();
     let proxy = Proxy::to(&upstream.address().to_string()).await.unwrap();
-    let mut stream = connect(&proxy).await;
-    assert!(timeout(SOON, stream.read_u8()).await.unwrap().is_err());
+    // The reset may come so soon that the connect sees it.
+    if let Ok(mut stream) = TcpStream::connect(proxy.address()).await {
+        assert!(timeout(SOON, stream.read_u8()).await.unwrap().is_err());
+    }
 }
 
 #[tokio::test]

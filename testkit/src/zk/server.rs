@@ -25,6 +25,9 @@ const JVM: [&str; 4] =
 
 const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
 
+/// ZooKeeper, what it logs with, and what its TLS needs beyond the class path in its own manifest.
+const JARS: [&str; 5] = ["zookeeper", "log4j-1.2", "slf4j-log4j12", "netty-codec", "netty-resolver"];
+
 /// A running ZooKeeper of one or more servers, ended when dropped.
 ///
 /// Servers are numbered from 0 (ZooKeeper's own ids, in its logs, are from 1).
@@ -193,12 +196,13 @@ impl Zk {
 
     async fn wait_ready_of(&self, i: usize) -> Result<()> {
         let node = self.node(i);
-        until(&format!("{} to be ready", node.name()), READY_WITHIN, || async move {
+        let ready = until(&format!("{} to be ready", node.name()), READY_WITHIN, || async move {
             node.expect_running()?;
             // A server without a quorum answers too, but has no mode to tell.
             Ok(self.mode(i).await.ok().map(drop))
         })
-        .await
+        .await;
+        ready.with_context(|| format!("the end of its log:\n{}", node.log_tail()))
     }
 
     /// The number of the server that leads the ensemble (or stands alone).
@@ -277,7 +281,7 @@ fn launch(
     fs::write(&config, configuration(ports, ensemble, options, &data))?;
     fs::write(home.join("log4j.properties"), LOG4J)?;
 
-    let jars = ["zookeeper", "log4j-1.2", "slf4j-log4j12"].into_iter().filter_map(need::jar);
+    let jars = JARS.into_iter().filter_map(need::jar);
     let class_path: Vec<String> = jars.chain([home.clone()]).map(|jar| jar.display().to_string()).collect();
     let mut args: Vec<String> = JVM.map(str::to_owned).into();
     if let Some((user, password)) = &options.sasl {
