@@ -1,0 +1,66 @@
+//! One member of a Raft group, in a process of its own.
+
+use std::io::Write;
+
+use backend_raft::{RaftConfig, RaftMember};
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "\
+Runs one member of a Raft group.
+
+    raft-node 'raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/raft'
+
+Start one on each host, with the same list and its own node and data: together they form the group, once.
+It prints a line `ready node=1 leader=2` when a Raft leader is known, and stops on SIGTERM or SIGINT after
+handing over the Raft leadership.
+
+Parameters of the URL: node, data, listen, cluster, profile (lan, default, wan), snapshot_every, keep_entries.
+RUST_LOG sets what is logged to standard error (warn by default).
+";
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [flag] if flag == "--help" || flag == "-h" => {
+            print!("{HELP}");
+            std::process::ExitCode::SUCCESS
+        }
+        [url] => match run(url).await {
+            Ok(()) => std::process::ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("raft-node: {error}");
+                std::process::ExitCode::FAILURE
+            }
+        },
+        _ => {
+            eprint!("{HELP}");
+            std::process::ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = RaftConfig::from_url(url)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let member = RaftMember::start(&config).await?;
+    let node = config.node.map_or(0, |node| node.id);
+    let mut announced = false;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            error = member.failed() => return Err(error.into()),
+            leader = member.ready(), if !announced => {
+                announced = true;
+                println!("ready node={node} leader={leader}");
+                std::io::stdout().flush()?;
+            }
+        }
+    }
+    member.shutdown().await;
+    Ok(())
+}

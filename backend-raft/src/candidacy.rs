@@ -1,0 +1,320 @@
+//! One candidacy, from before its first request until its record is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use election_core::backend::SessionState;
+use election_core::{
+    Candidate, ElectionName, Error, FencingToken, Kind, Leadership, LeadershipHandle, Loss, Operation,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error;
+use crate::network::{Group, Request, Response};
+use crate::session::Session;
+use crate::state_machine::{CandidacyId, Command, Outcome, SessionEvent, Standing};
+
+/// What is known of a candidacy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// It waits, or is not in the queue yet.
+    Waiting,
+    /// It leads.
+    Granted(u64),
+    /// Its record was removed behind our back.
+    Deposed,
+}
+
+#[derive(Debug)]
+struct Slot {
+    news: watch::Sender<News>,
+    /// Log index of the entry that queued it, once known.
+    seat: Option<u64>,
+    /// The leadership that was won, to tell it when the record is gone.
+    leadership: Option<LeadershipHandle>,
+}
+
+/// The candidacies of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Registry(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    /// Numbers of which it is not known yet whether their request took effect, or whether it was undone.
+    unsettled: BTreeSet<u64>,
+    slots: BTreeMap<u64, Slot>,
+}
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self) -> (u64, watch::Receiver<News>) {
+        let mut inner = self.lock();
+        let number = inner.next;
+        inner.next += 1;
+        inner.unsettled.insert(number);
+        let (news, receiver) = watch::channel(News::Waiting);
+        inner.slots.insert(number, Slot { news, seat: None, leadership: None });
+        (number, receiver)
+    }
+
+    /// Every number below is settled: the state machine need not remember it.
+    fn floor(&self) -> u64 {
+        let inner = self.lock();
+        inner.unsettled.first().copied().unwrap_or(inner.next)
+    }
+
+    /// Notes that the request of `number` took effect at log index `seat`.
+    fn seated(&self, number: u64, seat: u64) {
+        let mut inner = self.lock();
+        inner.unsettled.remove(&number);
+        if let Some(slot) = inner.slots.get_mut(&number) {
+            slot.seat = Some(seat);
+        }
+    }
+
+    /// Forgets a candidacy whose record is known to be gone.
+    fn gone(&self, number: u64) {
+        let mut inner = self.lock();
+        inner.unsettled.remove(&number);
+        inner.slots.remove(&number);
+    }
+
+    /// Ties a leadership to its candidacy, so that it is told when the record goes.
+    fn won(&self, number: u64, leadership: LeadershipHandle) {
+        let mut inner = self.lock();
+        let Some(slot) = inner.slots.get_mut(&number) else { return };
+        if *slot.news.borrow() == News::Deposed {
+            leadership.end(Loss::Deposed);
+        }
+        slot.leadership = Some(leadership);
+    }
+
+    fn granted(&self, number: u64, token: u64) {
+        if let Some(slot) = self.lock().slots.get(&number) {
+            slot.news.send_if_modified(|news| {
+                let waits = *news == News::Waiting;
+                if waits {
+                    *news = News::Granted(token);
+                }
+                waits
+            });
+        }
+    }
+
+    fn deposed(&self, number: u64) {
+        if let Some(slot) = self.lock().slots.get(&number) {
+            slot.news.send_replace(News::Deposed);
+            if let Some(leadership) = &slot.leadership {
+                leadership.end(Loss::Deposed);
+            }
+        }
+    }
+
+    /// Takes in an item of the session's watch; false if it says that the session is gone.
+    pub(crate) fn learn(&self, event: SessionEvent) -> bool {
+        match event {
+            SessionEvent::State { at, standings } => self.reconcile(at, &standings),
+            SessionEvent::Granted { number, token } => self.granted(number, token),
+            SessionEvent::Deposed { number } => self.deposed(number),
+            SessionEvent::Gone => return false,
+        }
+        true
+    }
+
+    /// Compares what is known with the whole state as of log index `at`: what happened while nobody watched.
+    fn reconcile(&self, at: u64, standings: &[Standing]) {
+        let there: BTreeMap<u64, Option<u64>> =
+            standings.iter().map(|standing| (standing.number, standing.token)).collect();
+        // A candidacy that was queued after `at`, or whose place is not known yet, may well be missing.
+        let vanished: Vec<u64> = {
+            let inner = self.lock();
+            let judged = inner.slots.iter().filter(|(_, slot)| slot.seat.is_some_and(|seat| seat <= at));
+            judged.map(|(number, _)| *number).filter(|number| !there.contains_key(number)).collect()
+        };
+        vanished.into_iter().for_each(|number| self.deposed(number));
+        for (number, token) in there {
+            if let Some(token) = token {
+                self.granted(number, token);
+            }
+        }
+    }
+}
+
+/// Takes a candidacy's record out of the queue.
+#[derive(Debug)]
+pub(crate) struct Withdrawal {
+    session: Arc<Session>,
+    number: u64,
+    election: ElectionName,
+    outcome: oneshot::Sender<Result<(), Error>>,
+}
+
+/// Where withdrawals go: a task of the coordinator carries them out.
+pub(crate) type Withdrawals = mpsc::UnboundedSender<Withdrawal>;
+
+impl Withdrawal {
+    /// Asks until the record is gone. After the TTL whoever waits is told that it is not confirmed; the
+    /// asking goes on for as long as the session lives, because a renewed session keeps its records.
+    pub(crate) async fn carry_out(self, group: &Group) {
+        let Self { session, number, election, outcome } = self;
+        let mut outcome = Some(outcome);
+        let mut repeated = false;
+        loop {
+            let command = Command::Withdraw {
+                candidacy: CandidacyId { session: session.id, number },
+                floor: session.candidacies.floor(),
+                election: election.as_str().into(),
+            };
+            let answer = group.call(Request::Write(command), session.timing.ttl).await;
+            let result = match answer {
+                Ok(Response::Written { outcome: Outcome::Removed, .. }) => Ok(()),
+                // An earlier attempt whose answer was lost may have removed it.
+                Ok(Response::Written { outcome: Outcome::Absent, .. }) if repeated => Ok(()),
+                Ok(Response::Written { outcome: Outcome::Absent, .. }) => {
+                    Err(error::in_election(Kind::NotLeader, Operation::Resign, &election)
+                        .message("the record had gone before"))
+                }
+                Ok(other) => Err(error::unexpected(Operation::Resign, other)),
+                Err(error) => {
+                    repeated |= error.maybe_done;
+                    if let Some(outcome) = outcome.take() {
+                        outcome.send(Err(error::group(&error, Operation::Resign).election(&election))).ok();
+                    }
+                    if session.state.valid().is_ok() {
+                        continue;
+                    }
+                    // Without a session there is no record for longer than the TTL.
+                    session.candidacies.gone(number);
+                    return;
+                }
+            };
+            session.candidacies.gone(number);
+            if let Some(outcome) = outcome {
+                outcome.send(result).ok();
+            }
+            return;
+        }
+    }
+}
+
+/// A candidacy that is withdrawn when it is dropped. Armed before its first request is sent, so there is no
+/// moment at which a dropped campaign could leave something behind.
+pub(crate) struct Candidacy {
+    session: Arc<Session>,
+    election: ElectionName,
+    number: u64,
+    news: watch::Receiver<News>,
+    /// `None` once a leadership has taken over.
+    withdrawals: Option<Withdrawals>,
+}
+
+impl Candidacy {
+    /// A candidacy in `election` under `session`. No request is sent yet.
+    pub(crate) fn enter(session: Arc<Session>, election: ElectionName, withdrawals: Withdrawals) -> Self {
+        let (number, news) = session.candidacies.enter();
+        Self { session, election, number, news, withdrawals: Some(withdrawals) }
+    }
+
+    /// Joins the queue and waits for the token.
+    pub(crate) async fn elected(
+        &mut self,
+        group: &Group,
+        candidate: &Candidate,
+    ) -> Result<FencingToken, Error> {
+        let mut news = self.news.clone();
+        let granted = async {
+            match news.wait_for(|news| *news != News::Waiting).await.map(|news| *news) {
+                Ok(News::Granted(token)) => Ok(FencingToken::new(token)),
+                Ok(News::Waiting | News::Deposed) | Err(_) => Err(self
+                    .error(Kind::SessionLost)
+                    .message("the candidacy's record was deleted while it waited: campaign again")),
+            }
+        };
+        let ended = async {
+            let loss = self.session.state.ended().await;
+            let kind = if loss == Loss::Closed { Kind::Closed } else { Kind::SessionLost };
+            Err(self.error(kind).source(loss))
+        };
+        tokio::select! {
+            // The end first: a token that comes with it is worth nothing.
+            biased;
+            ended = ended => ended,
+            granted = granted => granted,
+            // Only ever ends with an error: success is told by the news.
+            Err(error) = self.join(group, candidate) => Err(error),
+        }
+    }
+
+    /// Asks for a place in the queue. On success it waits for ever.
+    async fn join(&self, group: &Group, candidate: &Candidate) -> Result<(), Error> {
+        let command = Command::Campaign {
+            candidacy: CandidacyId { session: self.session.id, number: self.number },
+            floor: self.session.candidacies.floor(),
+            election: self.election.as_str().into(),
+            id: candidate.id().as_str().into(),
+            value: candidate.value().clone(),
+        };
+        let answer = group
+            .call(Request::Write(command), self.session.patience)
+            .await
+            .map_err(|error| error::group(&error, Operation::Campaign).election(&self.election))?;
+        match answer {
+            Response::Written { outcome: Outcome::Queued { seat, token }, .. } => {
+                self.session.candidacies.seated(self.number, seat);
+                if let Some(token) = token {
+                    self.session.candidacies.granted(self.number, token);
+                }
+                std::future::pending().await
+            }
+            Response::Written { outcome: Outcome::NoSession, .. } => {
+                self.session.state.end(Loss::SessionExpired);
+                Err(self.error(Kind::SessionLost).message("the session has expired: campaign again"))
+            }
+            Response::Written { outcome: Outcome::Withdrawn, .. } => Err(self
+                .error(Kind::SessionLost)
+                .message("the candidacy's record was deleted while it was being queued: campaign again")),
+            Response::Written { outcome: Outcome::Refused(refusal), .. } => {
+                Err(error::refusal(refusal, Operation::Campaign).election(&self.election))
+            }
+            other => Err(error::unexpected(Operation::Campaign, other).election(&self.election)),
+        }
+    }
+
+    /// Turns a won candidacy into a leadership, which withdraws the record when it ends.
+    pub(crate) fn win(mut self, candidate: Candidate, token: FencingToken) -> Result<Leadership, Error> {
+        let (session, election, number) = (self.session.clone(), self.election.clone(), self.number);
+        // From here on the leadership sees to the record, also if it turns out to be too late.
+        let withdrawals = self.withdrawals.take();
+        let release = Box::new(move || {
+            let (outcome, receiver) = oneshot::channel();
+            if let Some(withdrawals) = withdrawals {
+                withdrawals.send(Withdrawal { session, number, election, outcome }).ok();
+            }
+            receiver
+        });
+        let state: Arc<SessionState> = self.session.state.clone();
+        let leadership = Leadership::new(self.election.clone(), candidate, token, state, release)
+            .map_err(|error| error.backend(error::BACKEND))?;
+        self.session.candidacies.won(number, leadership.handle());
+        Ok(leadership)
+    }
+
+    fn error(&self, kind: Kind) -> Error {
+        error::in_election(kind, Operation::Campaign, &self.election)
+    }
+}
+
+impl Drop for Candidacy {
+    fn drop(&mut self) {
+        if let Some(withdrawals) = self.withdrawals.take() {
+            let (outcome, _) = oneshot::channel();
+            let (session, election) = (self.session.clone(), self.election.clone());
+            // Fails only when the coordinator is gone, and its session with it.
+            withdrawals.send(Withdrawal { session, number: self.number, election, outcome }).ok();
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What a process must be told: the members, and which of them, if any, it embeds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use election_core::{Error, Result, Timing};
+
+use crate::types::NodeId;
+
+/// Everything a coordinator on an embedded Raft group is configured with.
+///
+/// ```
+/// use backend_raft::RaftConfig;
+/// let config = RaftConfig::from_url("raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/billing&profile=lan")?;
+/// assert_eq!(config.members.len(), 3);
+/// assert_eq!(config.node.as_ref().unwrap().id, 1);
+/// # Ok::<(), election_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaftConfig {
+    /// `host:port` of every member, in the same order in every process: a member's place is its id.
+    pub members: Vec<String>,
+    /// The group's name. Processes and data directories of another name are refused.
+    pub cluster: String,
+    /// The member that this process embeds; without it the process is a client.
+    pub node: Option<NodeConfig>,
+    /// The timings of Raft. The same in every member.
+    pub raft: RaftTiming,
+    /// The timings of this process's session.
+    pub session: Timing,
+    /// How long connecting, and a campaign without a session, may take before it is an error.
+    pub patience: Duration,
+}
+
+/// The member that a process embeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Its place in the list of members, from 1.
+    pub id: NodeId,
+    /// Its data directory. It belongs to this member for good: a member that lost it must join under a new id.
+    pub data: PathBuf,
+    /// Where it listens, if not at its own address in the list of members (behind a NAT, say).
+    pub listen: Option<String>,
+    /// After how many log entries a snapshot is written.
+    pub snapshot_every: u64,
+    /// How many entries that are in the snapshot stay in the log for members that are a little behind.
+    pub keep_entries: u64,
+}
+
+impl NodeConfig {
+    /// A member with the default snapshot policy: every 10,000 entries, keeping 1,000.
+    pub fn new(id: NodeId, data: impl Into<PathBuf>) -> Self {
+        Self { id, data: data.into(), listen: None, snapshot_every: 10_000, keep_entries: 1_000 }
+    }
+}
+
+/// The timings of Raft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RaftTiming {
+    /// The time between two heartbeats of the Raft leader.
+    pub heartbeat: Duration,
+    /// The shortest time without a heartbeat after which a member stands for election.
+    pub election_min: Duration,
+    /// The longest. A member also keeps to its leader for so long, and a restarted one does not vote.
+    pub election_max: Duration,
+}
+
+/// A named set of timings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Profile {
+    /// One rack or one availability zone: heartbeat 10 ms, election 30–60 ms, session 100 ms.
+    Lan,
+    /// One region: heartbeat 50 ms, election 150–300 ms, session 400 ms. A crashed leader is replaced within
+    /// a second, also if the Raft leader crashed with it.
+    #[default]
+    Default,
+    /// Between regions: heartbeat 300 ms, election 1–2 s, session 5 s.
+    Wan,
+}
+
+impl Profile {
+    /// The timings of Raft.
+    #[must_use]
+    pub fn raft(self) -> RaftTiming {
+        let timing = |heartbeat, min, max| RaftTiming {
+            heartbeat: Duration::from_millis(heartbeat),
+            election_min: Duration::from_millis(min),
+            election_max: Duration::from_millis(max),
+        };
+        match self {
+            Self::Lan => timing(10, 30, 60),
+            Self::Default => timing(50, 150, 300),
+            Self::Wan => timing(300, 1000, 2000),
+        }
+    }
+
+    /// The TTL of a session.
+    #[must_use]
+    pub fn ttl(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Lan => 100,
+            Self::Default => 400,
+            Self::Wan => 5000,
+        })
+    }
+}
+
+impl RaftConfig {
+    /// A client of the group, or, with [`node`](Self::node) set, a member, with the timings of the default
+    /// profile.
+    pub fn new(members: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            members: members.into_iter().map(Into::into).collect(),
+            cluster: "election".into(),
+            node: None,
+            raft: Profile::Default.raft(),
+            session: Timing::for_ttl(Profile::Default.ttl()),
+            patience: Duration::from_secs(5),
+        }
+    }
+
+    /// The same with a member embedded.
+    #[must_use]
+    pub fn with_node(mut self, node: NodeConfig) -> Self {
+        self.node = Some(node);
+        self
+    }
+
+    /// The same with the timings of `profile`.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Profile) -> Self {
+        self.raft = profile.raft();
+        self.session = Timing::for_ttl(profile.ttl());
+        self
+    }
+
+    /// The same with sessions of this TTL.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.session = Timing::for_ttl(ttl);
+        self
+    }
+
+    /// The members by id.
+    pub(crate) fn by_id(&self) -> BTreeMap<NodeId, String> {
+        (1..).zip(self.members.iter().cloned()).collect()
+    }
+
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidConfig`](election_core::Kind::InvalidConfig); the message names the field, its value, the
+    /// limit and what to do.
+    pub fn validate(&self) -> Result<()> {
+        self.validate_members()?;
+        self.raft.validate()?;
+        self.session.validate(0).map_err(|error| error.backend("raft"))?;
+        let ttl = self.session.ttl.as_millis();
+        let bounds = crate::state_machine::TTL_BOUNDS_MS;
+        if !u64::try_from(ttl).is_ok_and(|ttl| bounds.contains(&ttl)) {
+            return invalid(format!("ttl is {ttl} ms: give {} to {} ms", bounds.start(), bounds.end()));
+        }
+        if self.patience.is_zero() {
+            return invalid("patience is 0: give the time that connecting may take, some seconds".into());
+        }
+        Ok(())
+    }
+
+    fn validate_members(&self) -> Result<()> {
+        if self.members.is_empty() {
+            return invalid(
+                "members is empty: give host:port of every member, as in raft://h1:7001,h2:7001".into(),
+            );
+        }
+        if self.members.len() > 9 {
+            return invalid(format!("members has {} entries, the limit is 9: 3 or 5 do", self.members.len()));
+        }
+        for (place, member) in self.members.iter().enumerate() {
+            let port = member.rsplit_once(':').and_then(|(host, port)| {
+                (!host.is_empty()).then(|| port.parse::<u16>().ok()).flatten().filter(|port| *port != 0)
+            });
+            if port.is_none() {
+                return invalid(format!("members has {member:?}: give host:port, as in 10.0.0.1:7001"));
+            }
+            if self.members[..place].contains(member) {
+                return invalid(format!("members has {member:?} twice: give every member its own address"));
+            }
+        }
+        if self.cluster.is_empty() || self.cluster.len() > 128 {
+            let bytes = self.cluster.len();
+            return invalid(format!("cluster has {bytes} bytes: give a name of 1 to 128 bytes"));
+        }
+        let Some(node) = &self.node else { return Ok(()) };
+        if node.id == 0 || node.id > self.members.len() as u64 {
+            let (id, most) = (node.id, self.members.len());
+            return invalid(format!("node is {id}: give this member's place in the list, 1 to {most}"));
+        }
+        if node.data.as_os_str().is_empty() {
+            return invalid("data is empty: give the member's data directory".into());
+        }
+        if node.snapshot_every == 0 {
+            return invalid("snapshot_every is 0: give a number of log entries, 10000 if in doubt".into());
+        }
+        Ok(())
+    }
+}
+
+impl RaftTiming {
+    fn validate(&self) -> Result<()> {
+        let Self { heartbeat, election_min, election_max } = *self;
+        if heartbeat < Duration::from_millis(2) {
+            return invalid(format!("heartbeat is {heartbeat:?}: give at least 2 ms"));
+        }
+        if election_min < heartbeat * 2 {
+            return invalid(format!(
+                "election_min is {election_min:?} with a heartbeat of {heartbeat:?}: give at least twice the \
+                 heartbeat, three times if in doubt"
+            ));
+        }
+        if election_max < election_min + heartbeat {
+            return invalid(format!(
+                "election_max is {election_max:?} with an election_min of {election_min:?}: give twice \
+                 election_min, so that two members seldom stand at once"
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn invalid<T>(message: String) -> Result<T> {
+    Err(Error::invalid_config(message).backend("raft"))
+}

@@ -1,0 +1,143 @@
+//! The one place where errors become ours.
+
+use std::io;
+use std::sync::Arc;
+
+use election_core::{ElectionName, Error, Kind, Operation};
+use openraft::errors::Fatal;
+
+use crate::network::{CallError, Failure, GroupError, Refused};
+use crate::state_machine::Refusal;
+use crate::store::{self, StoreError};
+use crate::types::{NodeId, TypeConfig};
+
+/// The name of this backend in messages.
+pub(crate) const BACKEND: &str = "raft";
+
+/// Why a member cannot start, or stopped by itself.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum NodeError {
+    /// The address is in use, or not this machine's.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        error: String,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// Another member refuses this one for good.
+    #[error("node {by} refuses this node: {refused}")]
+    Refused {
+        /// Who refuses.
+        by: NodeId,
+        /// Why.
+        refused: Refused,
+    },
+    /// No space is left for the log.
+    #[error(
+        "the disk is full: free some space and start the node again; nothing acknowledged is lost ({why})"
+    )]
+    DiskFull {
+        /// What the system said.
+        why: String,
+    },
+    /// The disk failed.
+    #[error("the disk failed, so the node stopped: repair it and start the node again ({why})")]
+    Disk {
+        /// What the system said.
+        why: String,
+    },
+    /// Raft stopped.
+    #[error("the node has stopped: {why}")]
+    Stopped {
+        /// Why.
+        why: String,
+    },
+}
+
+impl NodeError {
+    /// A stop for a reason that has only words.
+    pub(crate) fn stopped(error: impl std::fmt::Display) -> Self {
+        Self::Stopped { why: error.to_string() }
+    }
+
+    /// Raft's reason to stop, with what the log knows about its disk.
+    pub(crate) fn from_fatal(fatal: &Fatal<TypeConfig>, log: Option<&store::Failure>) -> Self {
+        match (fatal, log) {
+            (_, Some((io::ErrorKind::StorageFull, why))) => Self::DiskFull { why: why.clone() },
+            (_, Some((_, why))) => Self::Disk { why: why.clone() },
+            (Fatal::StorageError(error), None) => Self::Disk { why: error.to_string() },
+            (Fatal::Panicked | Fatal::Stopped, None) => Self::stopped(fatal),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Listen { .. } | Self::Refused { .. } => Kind::InvalidConfig,
+            Self::Store(error) => match &**error {
+                StoreError::InUse { .. }
+                | StoreError::OtherCluster { .. }
+                | StoreError::OtherNode { .. }
+                | StoreError::Format { .. } => Kind::InvalidConfig,
+                StoreError::DiskFull { .. } => Kind::Unavailable,
+                StoreError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                    Kind::PermissionDenied
+                }
+                StoreError::Io { .. } => Kind::Unexpected,
+            },
+            Self::DiskFull { .. } | Self::Disk { .. } | Self::Stopped { .. } => Kind::Unavailable,
+        }
+    }
+}
+
+impl From<NodeError> for Error {
+    fn from(error: NodeError) -> Self {
+        Self::new(error.kind(), Operation::Connect).backend(BACKEND).message(error.to_string())
+    }
+}
+
+/// The kind of an answer that was none.
+fn kind(error: &CallError) -> Kind {
+    match error {
+        CallError::Connection(_) => Kind::Unavailable,
+        CallError::Timeout(_) => Kind::Timeout,
+        CallError::Refused(
+            Refused::Version { .. }
+            | Refused::Cluster { .. }
+            | Refused::Node { .. }
+            | Refused::Incarnation { .. }
+            | Refused::Stranger { .. },
+        ) => Kind::InvalidConfig,
+        CallError::Refused(Refused::Unable { .. }) => Kind::Unavailable,
+        CallError::Failure(failure) => match failure {
+            Failure::NotLeader { .. } | Failure::NoQuorum | Failure::Embargo | Failure::Stopped { .. } => {
+                Kind::Unavailable
+            }
+            Failure::Unknown => Kind::Timeout,
+            Failure::Forbidden { .. } => Kind::Unexpected,
+        },
+    }
+}
+
+/// The group's silence, or its refusal, as an error of `operation`.
+pub(crate) fn group(error: &GroupError, operation: Operation) -> Error {
+    Error::new(kind(&error.last), operation).backend(BACKEND).message(error.to_string())
+}
+
+/// What the state machine refused.
+pub(crate) fn refusal(refusal: Refusal, operation: Operation) -> Error {
+    Error::new(Kind::InvalidConfig, operation).backend(BACKEND).message(refusal.to_string())
+}
+
+/// An error in an election.
+pub(crate) fn in_election(kind: Kind, operation: Operation, election: &ElectionName) -> Error {
+    Error::new(kind, operation).backend(BACKEND).election(election)
+}
+
+/// An answer to another question: a defect.
+pub(crate) fn unexpected(operation: Operation, what: impl std::fmt::Debug) -> Error {
+    Error::new(Kind::Unexpected, operation).backend(BACKEND).message(format!("unexpected answer {what:?}"))
+}

@@ -1,0 +1,45 @@
+//! Leader election on an embedded Raft group: no server to run, the group lives in the application's own
+//! processes.
+//!
+//! | our word | the service's word |
+//! | --- | --- |
+//! | coordination service | a group of 1 to 9 members, each a Raft node in some process |
+//! | session | an entry in the replicated state machine, renewed through the Raft leader |
+//! | election | a queue in the replicated state machine, in order of log index |
+//! | leader (of an election) | the first in that queue. Not the Raft leader: any process may be it |
+//! | fencing token | log index of the entry that made the grant |
+//! | proof of a renewal | the Raft leader confirmed itself by a quorum round begun after the renewal arrived |
+//! | root | the group itself: its `cluster` name |
+//!
+//! ```no_run
+//! # async fn doc() -> election_core::Result<()> {
+//! use backend_raft::RaftCoordinator;
+//! use election_core::{Candidate, Coordinator};
+//!
+//! // The same on every member, but for `node` and `data`. Without them: a client.
+//! let url = "raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/billing";
+//! let coordinator = RaftCoordinator::connect_url(url).await?;
+//! let elector = coordinator.elector("billing")?;
+//! let leadership = elector.campaign(Candidate::new("worker-1")?).await?;
+//! println!("leading under token {}", leadership.token());
+//! # Ok(()) }
+//! ```
+
+mod candidacy;
+mod config;
+mod elector;
+mod error;
+mod member;
+mod network;
+mod node;
+mod observe;
+mod runtime;
+mod session;
+mod state_machine;
+mod store;
+mod types;
+mod url;
+
+pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
+pub use elector::RaftCoordinator;
+pub use member::RaftMember;

@@ -1,0 +1,110 @@
+//! Frames: reading them with a bound, writing those that are ready in one go.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
+
+/// The longest greeting.
+pub(crate) const MAX_HELLO: usize = 1024;
+/// The longest message of a client: a campaign with its value.
+pub(crate) const MAX_CLIENT: usize = 128 * 1024;
+/// The longest message between members, and from a node to a client.
+pub(crate) const MAX_MEMBER: usize = 8 * 1024 * 1024;
+/// How many frames may wait to be written before whoever sends has to wait.
+pub(crate) const BACKLOG: usize = 1024;
+
+/// Reads frames of a bounded length.
+pub(crate) struct FrameReader<R>(FramedRead<R, LengthDelimitedCodec>);
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// A reader that refuses longer frames than `max` without reading them.
+    pub(crate) fn new(io: R, max: usize) -> Self {
+        Self(FramedRead::new(io, LengthDelimitedCodec::builder().max_frame_length(max).new_codec()))
+    }
+
+    /// Changes the bound for the frames to come.
+    pub(crate) fn set_max(&mut self, max: usize) {
+        self.0.decoder_mut().set_max_frame_length(max);
+    }
+
+    /// The next message; `None` at the end of the connection, an error if none comes within `patience`.
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self, patience: Duration) -> io::Result<Option<T>> {
+        let frame = tokio::time::timeout(patience, self.0.next())
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the other side has fallen silent"))?;
+        match frame {
+            None => Ok(None),
+            Some(frame) => postcard::from_bytes(&frame?)
+                .map(Some)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+}
+
+/// Encodes a message as a frame.
+pub(crate) fn encode(message: &impl Serialize) -> io::Result<Bytes> {
+    let mut frame = BytesMut::with_capacity(256);
+    frame.put_u32(0);
+    let frame = postcard::to_extend(message, Extend(frame)).map_err(io::Error::other)?;
+    let mut frame = frame.0;
+    let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(frame.freeze())
+}
+
+/// Lets postcard write into [`BytesMut`].
+struct Extend(BytesMut);
+
+impl std::iter::Extend<u8> for Extend {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        self.0.extend(bytes);
+    }
+}
+
+/// Writes a message at once; for greetings.
+pub(crate) async fn write_now<W: AsyncWrite + Unpin>(io: &mut W, message: &impl Serialize) -> io::Result<()> {
+    io.write_all(&encode(message)?).await
+}
+
+/// Writes frames until `frames` is closed. Everything that is ready leaves in one write. With `idle`, sends
+/// that frame whenever nothing else was sent for so long.
+pub(crate) async fn write_all<W: AsyncWrite + Unpin>(
+    mut io: W,
+    mut frames: mpsc::Receiver<Bytes>,
+    idle: Option<(Duration, Bytes)>,
+) -> io::Result<()> {
+    let mut ready = Vec::new();
+    let mut buffer = BytesMut::new();
+    loop {
+        let received = match &idle {
+            None => frames.recv_many(&mut ready, BACKLOG).await,
+            Some((after, frame)) => {
+                match tokio::time::timeout(*after, frames.recv_many(&mut ready, BACKLOG)).await {
+                    Ok(received) => received,
+                    Err(_) => {
+                        ready.push(frame.clone());
+                        1
+                    }
+                }
+            }
+        };
+        if received == 0 {
+            return io.shutdown().await;
+        }
+        if let [only] = ready.as_slice() {
+            io.write_all(only).await?;
+        } else {
+            ready.iter().for_each(|frame| buffer.extend_from_slice(frame));
+            io.write_all(&buffer).await?;
+            buffer.clear();
+        }
+        ready.clear();
+    }
+}

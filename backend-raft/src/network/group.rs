@@ -1,0 +1,192 @@
+//! A client's view of the group: it finds the Raft leader and asks it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use election_core::Backoff;
+use election_core::clock::Instant;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::channel::{CallError, Items};
+use super::link::{Link, LinkConfig};
+use super::server::Answer;
+use super::wire::{Failure, Hello, Item, Refused, Request, Response, Sender};
+use crate::types::NodeId;
+
+/// The member inside this very process.
+pub(crate) trait Local: Send + Sync {
+    /// Whether it is the Raft leader and serves: then no message need leave the process.
+    fn serves(&self) -> bool;
+
+    /// Serves a request.
+    fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Answer>;
+}
+
+/// Why the group gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("no member of {members} answered as Raft leader within {within:?}: {last}")]
+pub(crate) struct GroupError {
+    /// The members' addresses.
+    members: String,
+    /// How long it was tried.
+    within: Duration,
+    /// What the last member said.
+    pub(crate) last: CallError,
+    /// Whether a request was sent that may have taken effect.
+    pub(crate) maybe_done: bool,
+}
+
+/// The members, and who of them was the Raft leader last.
+pub(crate) struct Group {
+    links: Vec<Link>,
+    ids: Vec<NodeId>,
+    /// The place of the member to ask first. A guess; a wrong one costs a round trip.
+    leader: AtomicUsize,
+    local: Option<Arc<dyn Local>>,
+    /// How long one member may take to answer before the next is asked.
+    attempt: Duration,
+}
+
+impl Group {
+    /// The group as a client sees it; `own` is the member in this process.
+    pub(crate) fn new(
+        cluster: &str,
+        members: &BTreeMap<NodeId, String>,
+        own: Option<(NodeId, Arc<dyn Local>)>,
+        attempt: Duration,
+    ) -> Self {
+        let link = |(id, address): (&NodeId, &String)| {
+            let hello = Hello::new(cluster, Sender::Client, *id);
+            Link::new(LinkConfig { address: address.clone(), hello })
+        };
+        let ids: Vec<NodeId> = members.keys().copied().collect();
+        let first = own.as_ref().and_then(|(own, _)| ids.iter().position(|id| id == own)).unwrap_or(0);
+        Self {
+            links: members.iter().map(link).collect(),
+            ids,
+            leader: AtomicUsize::new(first),
+            local: own.map(|(_, local)| local),
+            attempt,
+        }
+    }
+
+    /// The members' addresses, for messages.
+    pub(crate) fn addresses(&self) -> String {
+        self.links.iter().map(Link::address).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Asks the Raft leader, whoever that is, for no longer than `patience`. The request may be sent several
+    /// times, so it must do no harm twice.
+    pub(crate) async fn call(&self, request: Request, patience: Duration) -> Result<Response, GroupError> {
+        if let Some(local) = self.local.as_ref().filter(|local| local.serves()) {
+            let answer =
+                tokio::time::timeout(patience.min(self.attempt), local.clone().call(request.clone()));
+            if let Ok(Answer::Once(Ok(response))) = answer.await {
+                return Ok(response);
+            }
+        }
+        self.search(patience, |link, attempt| {
+            let request = request.clone();
+            async move { link.call(request, attempt).await }
+        })
+        .await
+    }
+
+    /// Opens a stream from the Raft leader.
+    pub(crate) async fn stream(&self, request: Request, patience: Duration) -> Result<Items, GroupError> {
+        if let Some(local) = self.local.as_ref().filter(|local| local.serves()) {
+            let answer =
+                tokio::time::timeout(patience.min(self.attempt), local.clone().call(request.clone()));
+            if let Ok(Answer::Stream(items)) = answer.await {
+                return Ok(forward(items));
+            }
+        }
+        self.search(patience, |link, attempt| {
+            let request = request.clone();
+            async move { link.stream(request, attempt).await }
+        })
+        .await
+    }
+
+    /// Asks one member after the other until one answers as leader.
+    async fn search<T, F>(
+        &self,
+        patience: Duration,
+        ask: impl Fn(Link, Duration) -> F,
+    ) -> Result<T, GroupError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let started = Instant::now();
+        let mut target = self.leader.load(Ordering::Relaxed) % self.links.len();
+        let mut backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(50));
+        let mut maybe_done = false;
+        let mut refusals = 0;
+        for tried in 1.. {
+            let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
+            let error = match ask(self.links[target].clone(), self.attempt.min(left)).await {
+                Ok(answer) => {
+                    self.leader.store(target, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let mut next = (target + 1) % self.links.len();
+            let mut hopeless = false;
+            match &error {
+                CallError::Failure(Failure::NotLeader { leader: Some(leader) }) => {
+                    next = self.ids.iter().position(|id| id == leader).unwrap_or(next);
+                }
+                CallError::Failure(Failure::NotLeader { leader: None } | Failure::Embargo) => {}
+                CallError::Failure(Failure::Forbidden { .. }) => hopeless = true,
+                CallError::Failure(Failure::NoQuorum | Failure::Unknown | Failure::Stopped { .. })
+                | CallError::Connection(_)
+                | CallError::Timeout(_) => maybe_done = true,
+                CallError::Refused(Refused::Unable { .. }) => {}
+                CallError::Refused(_) => {
+                    refusals += 1;
+                    hopeless = refusals >= self.links.len();
+                }
+            }
+            target = next;
+            self.leader.store(target, Ordering::Relaxed);
+            let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
+            // A last attempt of no time at all would only hide what the one before it found out.
+            if hopeless || left < Duration::from_millis(1) {
+                return Err(GroupError {
+                    members: self.addresses(),
+                    within: patience,
+                    last: error,
+                    maybe_done,
+                });
+            }
+            // One round at full speed (a redirect, or the leader has just crashed), then slower.
+            if tried >= self.links.len() {
+                tokio::time::sleep(backoff.next_delay().min(left / 2)).await;
+            }
+        }
+        unreachable!("the loop ends when patience does")
+    }
+}
+
+/// Turns the stream of the member in this process into one that looks like a remote one.
+fn forward(mut stream: super::server::ItemStream) -> Items {
+    let (items, receiver) = mpsc::channel::<Item>(1);
+    tokio::spawn(async move {
+        loop {
+            let item = tokio::select! {
+                item = stream.next() => item,
+                () = items.closed() => None,
+            };
+            let Some(item) = item else { return };
+            if items.send(item).await.is_err() {
+                return;
+            }
+        }
+    });
+    Items::local(receiver)
+}

@@ -1,0 +1,232 @@
+//! openraft's network: how a member reaches the others.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::{Backoff, RPCOption, RPCTypes, stream_append_sequential};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+
+use super::channel::CallError;
+use super::link::{Link, LinkConfig};
+use super::wire::{Hello, Refused, Request, Response, Sender, SnapshotPart, Transfer};
+use crate::types::{NodeId, Snapshot, TypeConfig, Vote};
+
+type Rpc<T> = Result<T, RPCError<TypeConfig>>;
+
+/// How many bytes of a snapshot travel in one message.
+const PART_BYTES: usize = 512 * 1024;
+
+/// The other members. Each is reached over three connections, so that neither a batch of entries nor a
+/// snapshot delays a heartbeat.
+#[derive(Clone)]
+pub(crate) struct Peers {
+    own: NodeId,
+    lanes: Arc<BTreeMap<NodeId, [Link; 3]>>,
+    /// How long an answer to entries may take. Longer than a heartbeat's: it includes an fsync over there.
+    append_patience: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Lane {
+    Control,
+    Log,
+    Snapshot,
+}
+
+impl Peers {
+    /// The members by id, as `sender` reaches them.
+    pub(crate) fn new(
+        cluster: &str,
+        own: NodeId,
+        sender: Sender,
+        members: &BTreeMap<NodeId, String>,
+        append_patience: Duration,
+    ) -> Self {
+        let link = |id: NodeId, address: &String| {
+            Link::new(LinkConfig { address: address.clone(), hello: Hello::new(cluster, sender, id) })
+        };
+        let lanes = members
+            .iter()
+            .filter(|(id, _)| **id != own)
+            .map(|(id, address)| (*id, std::array::from_fn(|_| link(*id, address))));
+        Self { own, lanes: Arc::new(lanes.collect()), append_patience }
+    }
+
+    /// The connections for short messages, by node.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (NodeId, &Link)> {
+        self.lanes.iter().map(|(id, [control, ..])| (*id, control))
+    }
+
+    /// Who of the others refuses to talk to this node, and why.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (NodeId, Refused)> {
+        self.lanes.iter().filter_map(|(id, lanes)| Some((*id, lanes.iter().find_map(Link::refused)?)))
+    }
+
+    fn peer(&self, target: NodeId, lane: Lane) -> Peer {
+        let link = self.lanes.get(&target).map(|lanes| lanes[lane as usize].clone());
+        Peer { own: self.own, target, link, append_patience: self.append_patience }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Peers {
+    type Network = Peer;
+
+    async fn new_client(&mut self, target: NodeId, _node: &BasicNode) -> Peer {
+        self.peer(target, Lane::Log)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: NodeId, _node: &BasicNode) -> Peer {
+        self.peer(target, Lane::Control)
+    }
+
+    async fn new_snapshot_client(&mut self, target: NodeId, _node: &BasicNode) -> Peer {
+        self.peer(target, Lane::Snapshot)
+    }
+}
+
+/// One of the other members.
+pub(crate) struct Peer {
+    own: NodeId,
+    target: NodeId,
+    link: Option<Link>,
+    append_patience: Duration,
+}
+
+impl Peer {
+    async fn call(&self, action: RPCTypes, request: Request, patience: Duration) -> Rpc<Response> {
+        let Some(link) = &self.link else {
+            let error = CallError::Connection(format!("node {} is not in the list of members", self.target));
+            return Err(RPCError::Unreachable(Unreachable::new(&error)));
+        };
+        link.call(request, patience).await.map_err(|error| match error {
+            CallError::Timeout(timeout) => {
+                RPCError::Timeout(Timeout { action, id: self.own, target: self.target, timeout })
+            }
+            CallError::Connection(_) | CallError::Refused(_) => {
+                RPCError::Unreachable(Unreachable::new(&error))
+            }
+            CallError::Failure(_) => RPCError::Network(NetworkError::new(&error)),
+        })
+    }
+
+    fn unexpected(&self) -> RPCError<TypeConfig> {
+        let error =
+            CallError::Connection(format!("node {} gave the answer to another question", self.target));
+        RPCError::Network(NetworkError::new(&error))
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for Peer {
+    type SnapshotData = Bytes;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
+        match self.call(RPCTypes::AppendEntries, Request::Append(rpc), option.soft_ttl()).await? {
+            Response::Append(response) => Ok(response),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> openraft::base::BoxFuture<'s, Rpc<openraft::base::BoxStream<'s, Rpc<StreamAppendResult<TypeConfig>>>>>
+    where
+        S: futures::Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        // openraft offers one heartbeat interval, which a disk may well need for one fsync. A batch that is
+        // given up is sent again, and then nothing moves any more. Heartbeats have a connection of their own.
+        let patience = option.hard_ttl().max(self.append_patience);
+        stream_append_sequential(self, input, RPCOption::new(patience))
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
+        match self.call(RPCTypes::Vote, Request::Vote(rpc), option.soft_ttl()).await? {
+            Response::Vote(response) => Ok(response),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
+        match self.call(RPCTypes::Vote, Request::PreVote(rpc), option.soft_ttl()).await? {
+            Response::Vote(response) => Ok(response),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let send = async {
+            let Snapshot { meta, snapshot } = snapshot;
+            let mut offset = 0;
+            loop {
+                let end = snapshot.len().min(offset + PART_BYTES);
+                let last = end == snapshot.len();
+                let part = SnapshotPart {
+                    vote,
+                    meta: meta.clone(),
+                    offset: offset as u64,
+                    bytes: snapshot.slice(offset..end),
+                    last,
+                };
+                let request = Request::Snapshot(part);
+                match self.call(RPCTypes::InstallSnapshot, request, option.soft_ttl()).await? {
+                    Response::Snapshot(vote) => return Ok(SnapshotResponse::new(vote)),
+                    Response::Done if !last => offset = end,
+                    _ => return Err(StreamingError::from(self.unexpected())),
+                }
+            }
+        };
+        tokio::select! {
+            sent = send => sent,
+            closed = cancel => Err(StreamingError::Closed(closed)),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        req: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<TransferLeaderResponse<TypeConfig>> {
+        let request = Request::Transfer(Transfer {
+            from: *req.from_leader(),
+            to: *req.to_node_id(),
+            last: req.last_log_id().copied(),
+        });
+        match self.call(RPCTypes::TransferLeader, request, option.soft_ttl()).await? {
+            Response::Transfer(response) => Ok(response),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        // The link itself keeps a node that is down from being hammered; waiting longer here would only
+        // delay the first entries to a node that has come back.
+        Some(Backoff::new(std::iter::repeat(Duration::from_millis(20))))
+    }
+}

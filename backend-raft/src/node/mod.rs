@@ -1,0 +1,19 @@
+//! One member of the group: Raft, its store, and the service that answers members and clients.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | [`boot`] | opens the store, starts everything, forms the group; ends it in the right order |
+//! | [`service`] | answers requests |
+//! | [`office`] | notices when this node becomes, or stops being, the Raft leader; expires sessions |
+//! | [`renewals`] | confirms renewals, many at a time |
+//! | [`health`] | notices when the node cannot go on, and stops it |
+//! | [`forming`] | decides whether a node without a past forms a group or joins one |
+
+mod boot;
+mod forming;
+mod health;
+mod office;
+mod renewals;
+mod service;
+
+pub(crate) use boot::Node;

@@ -1,0 +1,124 @@
+//! The office of Raft leader: taken after the first commit, left when a quorum is out of reach, and used to
+//! expire sessions.
+
+use std::time::Duration;
+
+use openraft::ReadPolicy;
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
+use openraft::impls::ProgressResponder;
+use openraft_rt::Instant as _;
+use tokio_util::sync::CancellationToken;
+
+use election_core::clock::Instant;
+
+use crate::state_machine::{Command, Replica, SessionId};
+use crate::types::{CommittedLeaderId, Raft};
+
+/// The most sessions that one entry expires.
+const EXPIRED_AT_ONCE: usize = 1000;
+
+/// What the office needs to know about time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfficeTiming {
+    /// How often leadership is looked at.
+    pub(crate) tick: Duration,
+    /// Without a word from a quorum for so long this node stops to serve: another one may lead by now.
+    pub(crate) lease: Duration,
+}
+
+/// Serves as Raft leader whenever this node is one, until `stop` is cancelled.
+pub(crate) async fn run(raft: Raft, replica: Replica, timing: OfficeTiming, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            leader = elected(&raft, timing.tick) => {
+                // Confirmed by a quorum, and applied up to this leadership's own first entry.
+                if raft.ensure_linearizable(ReadPolicy::ReadIndex).await.is_ok()
+                    && leadership(&raft) == Some(leader)
+                {
+                    tracing::info!(node = raft.node_id(), %leader, "this node is the Raft leader");
+                    replica.take_office(leader);
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = deposed(&raft, leader, timing) => {}
+                        () = expire(&raft, &replica, leader) => {}
+                    }
+                    replica.leave_office();
+                    tracing::info!(node = raft.node_id(), %leader, "this node serves as Raft leader no longer");
+                }
+            }
+        }
+    }
+    replica.leave_office();
+}
+
+/// Under which leadership this node is the Raft leader, if it is.
+fn leadership(raft: &Raft) -> Option<CommittedLeaderId> {
+    let leads = raft.server_metrics().borrow_watched().state == ServerState::Leader;
+    leads.then(|| raft.as_leader().ok()).flatten().map(|leader| leader.to_committed_leader_id())
+}
+
+async fn elected(raft: &Raft, tick: Duration) -> CommittedLeaderId {
+    let mut metrics = raft.server_metrics();
+    loop {
+        if let Some(leader) = leadership(raft) {
+            return leader;
+        }
+        // The tick is for what the metrics do not announce.
+        tokio::time::timeout(tick, metrics.changed()).await.ok();
+    }
+}
+
+/// Waits until this node is no longer the leader under `leader`, or has lost touch with the quorum.
+async fn deposed(raft: &Raft, leader: CommittedLeaderId, timing: OfficeTiming) {
+    let mut metrics = raft.server_metrics();
+    while leadership(raft) == Some(leader) && in_touch(raft, timing.lease) {
+        tokio::time::timeout(timing.tick, metrics.changed()).await.ok();
+    }
+}
+
+fn in_touch(raft: &Raft, lease: Duration) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    // A group of one is its own quorum.
+    let alone = metrics.membership_config.membership().voter_ids().count() == 1;
+    alone || metrics.last_quorum_acked.as_ref().is_some_and(|acked| acked.elapsed() < lease)
+}
+
+/// Proposes the end of every session whose time has passed.
+async fn expire(raft: &Raft, replica: &Replica, leader: CommittedLeaderId) {
+    let mut unsettled: Vec<SessionId> = Vec::new();
+    loop {
+        let (due, next) = replica.mark_due(&leader);
+        unsettled.extend(due);
+        // What could not be proposed (no quorum at the moment) stays marked and is proposed again: from the
+        // mark on, no renewal of these sessions is accepted.
+        let mut refused = Vec::new();
+        for sessions in unsettled.chunks(EXPIRED_AT_ONCE) {
+            if !propose(raft, leader, sessions.to_vec()).await {
+                refused.extend_from_slice(sessions);
+            }
+        }
+        unsettled = refused;
+        let pause = match next {
+            _ if !unsettled.is_empty() => Duration::from_millis(5),
+            Some(next) => next.saturating_duration_since(Instant::now()),
+            None => Duration::from_secs(3600),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = replica.deadlines_changed() => {}
+        }
+    }
+}
+
+/// Whether the entry was applied. Bound to one leadership: deadlines of an earlier one say nothing about
+/// what a leader in between has promised.
+async fn propose(raft: &Raft, leader: CommittedLeaderId, sessions: Vec<SessionId>) -> bool {
+    tracing::info!(?sessions, "sessions have expired");
+    let (responder, result) = ProgressResponder::complete_only();
+    let command = Command::ExpireSessions { sessions };
+    let sent = raft.write(command).with_leader(leader).responder(responder).await;
+    sent.is_ok() && matches!(result.await, Ok(Ok(_)))
+}

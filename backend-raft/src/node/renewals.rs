@@ -1,0 +1,102 @@
+//! Renewals: one quorum round proves all that arrived before it began.
+//!
+//! The proof: the round's heartbeats are sent after every arrival in the batch, and a quorum acknowledges
+//! them. A later leader needs the vote of one of those who did, given after its acknowledgement; so its first
+//! commit lies after each arrival, and the full TTL it then gives every session ends after what is promised
+//! here. See semantics.md, section 3.
+
+use std::time::Duration;
+
+use election_core::clock::Instant;
+use openraft::ReadPolicy;
+use openraft::errors::{LinearizableReadError, RaftError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::network::Failure;
+use crate::state_machine::{Replica, SessionId};
+use crate::types::{Raft, TypeConfig};
+
+/// How many renewals may wait for the next round.
+const BACKLOG: usize = 64 * 1024;
+
+struct Renewal {
+    session: SessionId,
+    /// When it arrived: before the round that confirms it, and after the client took its own time.
+    arrival: Instant,
+    answer: oneshot::Sender<Result<bool, Failure>>,
+}
+
+/// Hands renewals to the task that confirms them.
+#[derive(Clone)]
+pub(crate) struct Renewals(mpsc::Sender<Renewal>);
+
+impl Renewals {
+    /// Starts the task.
+    pub(crate) fn start(raft: Raft, replica: Replica, patience: Duration) -> Self {
+        let (sender, queue) = mpsc::channel(BACKLOG);
+        tokio::spawn(run(raft, replica, patience, queue));
+        Self(sender)
+    }
+
+    /// Renews a session. True if it lives until now + TTL at least, false if it is gone or about to go.
+    pub(crate) async fn renew(&self, session: SessionId) -> Result<bool, Failure> {
+        let (answer, confirmed) = oneshot::channel();
+        let renewal = Renewal { session, arrival: Instant::now(), answer };
+        let stopped = || Failure::Stopped { why: "the node is shutting down".into() };
+        self.0.send(renewal).await.map_err(|_| stopped())?;
+        confirmed.await.map_err(|_| stopped())?
+    }
+}
+
+async fn run(raft: Raft, replica: Replica, patience: Duration, mut queue: mpsc::Receiver<Renewal>) {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, BACKLOG).await > 0 {
+        let result = confirm(&raft, &replica, patience, &batch).await;
+        for (place, renewal) in batch.drain(..).enumerate() {
+            let answer = result.as_ref().map(|renewed| renewed[place]).map_err(Clone::clone);
+            renewal.answer.send(answer).ok();
+        }
+    }
+}
+
+async fn confirm(
+    raft: &Raft,
+    replica: &Replica,
+    patience: Duration,
+    batch: &[Renewal],
+) -> Result<Vec<bool>, Failure> {
+    let leader = replica.serving().ok_or(Failure::NotLeader { leader: known_leader(raft) })?;
+    confirm_leadership(raft, patience).await?;
+    // The same leadership as before the round: its deadlines are the ones that count. Each session is looked
+    // at again under the lock, because its expiry may have been proposed while the round was under way.
+    let arrivals = batch.iter().map(|renewal| (renewal.session, renewal.arrival));
+    replica.renew(&leader, arrivals).ok_or(Failure::NotLeader { leader: None })
+}
+
+/// The Raft leader, as far as this node knows, if it is another one.
+pub(super) fn known_leader(raft: &Raft) -> Option<u64> {
+    use openraft::async_runtime::WatchReceiver;
+    let own = *raft.node_id();
+    raft.server_metrics().borrow_watched().current_leader.filter(|leader| *leader != own)
+}
+
+/// Confirms by a quorum round that begins now that this node is the Raft leader, and waits until it has
+/// applied all that was committed before.
+pub(super) async fn confirm_leadership(raft: &Raft, patience: Duration) -> Result<(), Failure> {
+    let confirmed = tokio::time::timeout(patience, raft.ensure_linearizable(ReadPolicy::ReadIndex));
+    match confirmed.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(read_failure(&error)),
+        Err(_) => Err(Failure::NoQuorum),
+    }
+}
+
+fn read_failure(error: &RaftError<TypeConfig, LinearizableReadError<TypeConfig>>) -> Failure {
+    match error {
+        RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)) => {
+            Failure::NotLeader { leader: forward.leader_id }
+        }
+        RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => Failure::NoQuorum,
+        RaftError::Fatal(fatal) => Failure::Stopped { why: fatal.to_string() },
+    }
+}

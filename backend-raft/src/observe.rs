@@ -1,0 +1,199 @@
+//! Observing: one stream per election and process, however many observers there are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use election_core::backend::Sequence;
+use election_core::clock::Instant;
+use election_core::{Backoff, ElectionName, FencingToken, Leader, LeaderEvent, LeaderEvents, Operation};
+use futures::{StreamExt, stream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::error;
+use crate::network::{Group, Item, Request, Response};
+use crate::session::closed;
+use crate::state_machine::View;
+
+/// What the shared stream of an election knows.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    view: Option<View>,
+    /// Since when the group has been out of reach.
+    out_of_reach: Option<Instant>,
+}
+
+impl Known {
+    /// Takes in a state, unless a newer one is known.
+    fn learn(&mut self, view: View) {
+        if self.view.as_ref().is_none_or(|known| known.at <= view.at) {
+            self.view = Some(view);
+        }
+        self.out_of_reach = None;
+    }
+}
+
+/// The shared stream of an election. It ends with its last observer.
+#[derive(Debug)]
+struct Feed {
+    known: watch::Sender<Known>,
+    stop: CancellationToken,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The observers of one coordinator.
+pub(crate) struct Observatory {
+    group: Arc<Group>,
+    feeds: Mutex<HashMap<ElectionName, Weak<Feed>>>,
+    /// How long one attempt may take before observers are told that the group is out of reach.
+    patience: Duration,
+    stop: CancellationToken,
+}
+
+impl Observatory {
+    /// An observatory that closes when `stop` is cancelled.
+    pub(crate) fn new(group: Arc<Group>, patience: Duration, stop: CancellationToken) -> Self {
+        Self { group, feeds: Mutex::default(), patience, stop }
+    }
+
+    /// The shared stream of `election`, started if nobody observes it yet.
+    fn feed(&self, election: &ElectionName) -> Arc<Feed> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(feed) = feeds.get(election).and_then(Weak::upgrade) {
+            return feed;
+        }
+        let feed = Arc::new(Feed { known: watch::Sender::default(), stop: self.stop.child_token() });
+        feeds.retain(|_, feed| feed.strong_count() > 0);
+        feeds.insert(election.clone(), Arc::downgrade(&feed));
+        let (group, patience) = (self.group.clone(), self.patience);
+        let (election, known, stop) = (election.clone(), feed.known.clone(), feed.stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = follow(&group, &election, &known, patience) => {}
+            }
+        });
+        feed
+    }
+
+    /// The events of `election` for one observer.
+    pub(crate) fn observe(self: &Arc<Self>, election: ElectionName) -> LeaderEvents {
+        let observer =
+            Observer { observatory: self.clone(), election, following: None, sequence: Sequence::default() };
+        stream::unfold(Some(observer), |observer| async move {
+            let mut observer = observer?;
+            let stop = observer.observatory.stop.clone();
+            let event = tokio::select! {
+                () = stop.cancelled() => {
+                    let error = closed(Operation::Observe).election(&observer.election);
+                    return Some((Err(error), None));
+                }
+                event = observer.next() => event,
+            };
+            Some((Ok(event), Some(observer)))
+        })
+        .boxed()
+    }
+}
+
+/// Follows an election for all observers of the process, for as long as it is wanted.
+async fn follow(group: &Group, election: &ElectionName, known: &watch::Sender<Known>, patience: Duration) {
+    let mut backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100));
+    loop {
+        let request = Request::Observe { election: election.as_str().into() };
+        match group.stream(request, patience).await {
+            Ok(mut items) => {
+                while let Some(Item::View(view)) = items.next().await {
+                    backoff.reset();
+                    known.send_modify(|known| known.learn(view));
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, %election, "cannot observe");
+                known.send_if_modified(|known| {
+                    let first = known.out_of_reach.is_none();
+                    if first {
+                        known.out_of_reach = Some(Instant::now());
+                    }
+                    first
+                });
+            }
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
+    }
+}
+
+/// One observer.
+struct Observer {
+    observatory: Arc<Observatory>,
+    election: ElectionName,
+    /// The shared stream, and the log index below which its states are older than what this observer has
+    /// been shown. `None` before the first state.
+    following: Option<(Arc<Feed>, watch::Receiver<Known>, u64)>,
+    sequence: Sequence,
+}
+
+impl Observer {
+    async fn next(&mut self) -> LeaderEvent {
+        loop {
+            let event = match &mut self.following {
+                None => self.first().await,
+                Some((_, known, since)) => {
+                    // The feed is held, so the sender lives.
+                    known.changed().await.ok();
+                    let known = known.borrow_and_update().clone();
+                    match (known.out_of_reach, known.view) {
+                        (Some(since), _) => self.disconnected(since),
+                        (None, Some(view)) if view.at >= *since => to_event(view),
+                        (None, _) => continue,
+                    }
+                }
+            };
+            if let Some(event) = self.sequence.admit(event) {
+                return event;
+            }
+        }
+    }
+
+    /// The state as of now. It is asked for, and not taken from the shared stream: the stream may lag behind
+    /// a claim that was made before this observation began.
+    async fn first(&mut self) -> LeaderEvent {
+        let election = self.election.as_str().to_owned();
+        let asked = Instant::now();
+        match self.observatory.group.call(Request::Read { election }, self.observatory.patience).await {
+            Ok(Response::View(view)) => {
+                let feed = self.observatory.feed(&self.election);
+                let mut known = feed.known.subscribe();
+                // What the stream knows already is looked at as well: it may be newer.
+                known.mark_changed();
+                self.following = Some((feed, known, view.at));
+                to_event(view)
+            }
+            Ok(other) => {
+                tracing::warn!(error = %error::unexpected(Operation::Observe, other), "cannot observe");
+                self.disconnected(asked)
+            }
+            Err(error) => {
+                tracing::debug!(%error, election = %self.election, "cannot observe yet");
+                self.disconnected(asked)
+            }
+        }
+    }
+
+    fn disconnected(&self, since: Instant) -> LeaderEvent {
+        LeaderEvent::Disconnected { since, last: self.sequence.last_leader().cloned() }
+    }
+}
+
+fn to_event(view: View) -> LeaderEvent {
+    view.leader.map_or(LeaderEvent::Vacant, |leader| {
+        let token = FencingToken::new(leader.token);
+        LeaderEvent::Elected(Leader { id: leader.id, value: leader.value, token })
+    })
+}

@@ -1,0 +1,254 @@
+//! The session: opened, renewed, watched and replaced by exactly one task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use election_core::backend::SessionState;
+use election_core::clock::{BootClock, Clock, Instant};
+use election_core::{Backoff, Error, Kind, Loss, Operation, Timing};
+use rand::Rng;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::candidacy::Registry;
+use crate::error;
+use crate::network::{Group, GroupError, Item, Request, Response};
+use crate::state_machine::{Command, Outcome, SessionId};
+
+/// How long a watch may take to be opened before it is tried anew. Short: meanwhile grants are not heard of.
+const WATCH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One session. Every candidacy and leadership holds the one it belongs to.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    /// Until when it is proven.
+    pub(crate) state: Arc<SessionState>,
+    pub(crate) candidacies: Registry,
+    pub(crate) timing: Timing,
+    /// How long one request may be tried.
+    pub(crate) patience: Duration,
+}
+
+/// The state of a coordinator's session.
+#[derive(Debug, Clone)]
+enum Phase {
+    /// There is none at the moment; why the last attempt to open one failed.
+    Opening(Option<Arc<Failed>>),
+    Open(Arc<Session>),
+    Closed,
+}
+
+#[derive(Debug)]
+struct Failed {
+    kind: Kind,
+    message: String,
+}
+
+/// A coordinator's access to its present session.
+#[derive(Debug, Clone)]
+pub(crate) struct Sessions(watch::Receiver<Phase>);
+
+impl Sessions {
+    /// Starts the task that keeps a session until `stop` is cancelled. Await the handle to know that it has
+    /// tried to close the session.
+    pub(crate) fn start(
+        group: Arc<Group>,
+        timing: Timing,
+        patience: Duration,
+        stop: CancellationToken,
+    ) -> (Self, tokio::task::JoinHandle<Result<(), GroupError>>) {
+        let (phase, receiver) = watch::channel(Phase::Opening(None));
+        let keeper = Keeper { group, timing, patience, phase };
+        (Self(receiver), tokio::spawn(keeper.run(stop)))
+    }
+
+    /// The present session; waits for one, but no longer than `patience`.
+    pub(crate) async fn current(
+        &self,
+        patience: Duration,
+        operation: Operation,
+    ) -> Result<Arc<Session>, Error> {
+        let mut phases = self.0.clone();
+        let settled = |phase: &Phase| match phase {
+            Phase::Open(session) => session.state.valid().is_ok(),
+            Phase::Closed => true,
+            // What cannot become better by itself is told at once.
+            Phase::Opening(failed) => failed.as_ref().is_some_and(|failed| !failed.kind.is_retryable()),
+        };
+        let found = tokio::time::timeout(patience, phases.wait_for(settled)).await;
+        let phase = match found {
+            Ok(Ok(phase)) => phase.clone(),
+            Ok(Err(_)) => Phase::Closed,
+            Err(_) => self.0.borrow().clone(),
+        };
+        match phase {
+            Phase::Open(session) => Ok(session),
+            Phase::Closed => Err(closed(operation)),
+            Phase::Opening(Some(failed)) => Err(Error::new(failed.kind, operation)
+                .backend(error::BACKEND)
+                .message(failed.message.clone())),
+            Phase::Opening(None) => Err(Error::new(Kind::Unavailable, operation)
+                .backend(error::BACKEND)
+                .message(format!("no session could be opened within {patience:?}: is a majority up?"))),
+        }
+    }
+}
+
+/// The error of everything that comes after the end of the coordinator.
+pub(crate) fn closed(operation: Operation) -> Error {
+    Error::new(Kind::Closed, operation).backend(error::BACKEND)
+}
+
+struct Keeper {
+    group: Arc<Group>,
+    timing: Timing,
+    patience: Duration,
+    phase: watch::Sender<Phase>,
+}
+
+impl Keeper {
+    async fn run(self, stop: CancellationToken) -> Result<(), GroupError> {
+        loop {
+            let session = tokio::select! {
+                () = stop.cancelled() => break,
+                session = self.open() => session,
+            };
+            self.phase.send_replace(Phase::Open(session.clone()));
+            tracing::debug!(session = session.id, "a session is open");
+            let stopped = tokio::select! {
+                () = stop.cancelled() => true,
+                () = self.tend(&session) => false,
+            };
+            // The claims end first, whatever the service answers.
+            session.state.end(Loss::Closed);
+            if stopped {
+                self.phase.send_replace(Phase::Closed);
+                return self.close(session.id).await;
+            }
+            let loss = session.state.valid().err();
+            tracing::warn!(session = session.id, ?loss, "the session has ended");
+            self.phase.send_replace(Phase::Opening(None));
+            // So that those who wait behind our records need not wait for the TTL.
+            let group = self.group.clone();
+            let (id, ttl) = (session.id, self.timing.ttl);
+            tokio::spawn(async move {
+                let close = Request::Write(Command::CloseSession { session: id });
+                group.call(close, ttl).await.ok();
+            });
+        }
+        self.phase.send_replace(Phase::Closed);
+        Ok(())
+    }
+
+    /// Opens a session, however long it takes.
+    async fn open(&self) -> Arc<Session> {
+        let mut backoff = Backoff::default();
+        loop {
+            // One nonce per attempt to hold a session, however often it is sent.
+            let nonce = rand::rng().random();
+            let ttl_ms = u64::try_from(self.timing.ttl.as_millis()).unwrap_or(u64::MAX);
+            let command = Command::OpenSession { nonce, ttl_ms };
+            let sent = Instant::now();
+            let answer = self.group.call(Request::Write(command), self.patience).await;
+            let failed = match answer {
+                Ok(Response::Written { outcome: Outcome::Opened { session }, .. }) => {
+                    let clock: Arc<dyn Clock> = Arc::new(BootClock);
+                    let state = SessionState::new(clock, sent + self.timing.validity());
+                    if state.valid().is_ok() {
+                        return Arc::new(Session {
+                            id: session,
+                            state,
+                            candidacies: Registry::default(),
+                            timing: self.timing,
+                            patience: self.patience,
+                        });
+                    }
+                    // The answer took longer than the session is trusted; it has no records, so it may just
+                    // expire.
+                    Failed {
+                        kind: Kind::Timeout,
+                        message: format!(
+                            "opening a session took longer than its ttl of {:?}",
+                            self.timing.ttl
+                        ),
+                    }
+                }
+                Ok(Response::Written { outcome: Outcome::Refused(refusal), .. }) => {
+                    Failed { kind: Kind::InvalidConfig, message: refusal.to_string() }
+                }
+                Ok(other) => {
+                    Failed { kind: Kind::Unexpected, message: format!("unexpected answer {other:?}") }
+                }
+                Err(error) => Failed {
+                    kind: error::group(&error, Operation::Connect).kind(),
+                    message: error.to_string(),
+                },
+            };
+            tracing::debug!(why = failed.message, "cannot open a session");
+            self.phase.send_replace(Phase::Opening(Some(Arc::new(failed))));
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+    }
+
+    /// Keeps a session alive and listens to it, until it has ended.
+    async fn tend(&self, session: &Session) {
+        tokio::select! {
+            _ = session.state.ended() => {}
+            () = self.renew(session) => {}
+            () = self.follow(session) => {}
+        }
+    }
+
+    async fn renew(&self, session: &Session) {
+        let mut next = Instant::now() + self.timing.renew_every;
+        loop {
+            tokio::time::sleep(next.saturating_duration_since(Instant::now())).await;
+            // Before the request is sent: what is proven counts from here.
+            let sent = Instant::now();
+            let request = Request::Renew { session: session.id };
+            match self.group.call(request, self.timing.attempt_timeout).await {
+                Ok(Response::Renewed(true)) => {
+                    if session.state.prove(sent, self.timing.validity()).is_err() {
+                        return;
+                    }
+                    next = sent + self.timing.renew_every;
+                }
+                Ok(Response::Renewed(false)) => {
+                    session.state.end(Loss::SessionExpired);
+                    return;
+                }
+                Ok(other) => tracing::warn!(?other, "an unexpected answer to a renewal"),
+                Err(error) => {
+                    tracing::debug!(%error, "a renewal failed");
+                    // The group has been searched, with pauses, for a whole attempt: go on at once.
+                    next = Instant::now() + Duration::from_millis(1);
+                }
+            }
+        }
+    }
+
+    async fn follow(&self, session: &Session) {
+        loop {
+            let request = Request::WatchSession { session: session.id };
+            match self.group.stream(request, WATCH_PATIENCE).await {
+                Ok(mut items) => {
+                    while let Some(Item::Session(event)) = items.next().await {
+                        if !session.candidacies.learn(event) {
+                            session.state.end(Loss::SessionExpired);
+                            return;
+                        }
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "cannot watch the session"),
+            }
+            // A stream that ends at once must not become a busy loop.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn close(&self, session: SessionId) -> Result<(), GroupError> {
+        let request = Request::Write(Command::CloseSession { session });
+        self.group.call(request, self.timing.ttl.max(Duration::from_millis(500))).await.map(drop)
+    }
+}

@@ -1,0 +1,183 @@
+//! What is written into the Raft log, and what comes back once it is applied.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A session: the log index of the entry that opened it. Never reused.
+pub(crate) type SessionId = u64;
+
+/// A candidacy: the session it belongs to and a number that the session's owner counts up.
+///
+/// The number is chosen by the client *before* its first request, so that a request whose answer was lost can
+/// be repeated, and withdrawn, under the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct CandidacyId {
+    /// The session.
+    pub(crate) session: SessionId,
+    /// The number within the session.
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for CandidacyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.session, self.number)
+    }
+}
+
+/// One entry of the log. Applying it twice, or late, does no harm: see each variant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// Opens a session. Repeated with the same nonce it answers with the session that exists.
+    OpenSession {
+        /// Chosen at random by the client.
+        nonce: u128,
+        /// How long the session lives without a proven renewal, in milliseconds.
+        ttl_ms: u64,
+    },
+    /// Ends a session and all its candidacies at its owner's wish.
+    CloseSession {
+        /// The session.
+        session: SessionId,
+    },
+    /// Ends sessions whose time has passed on the Raft leader's clock.
+    ExpireSessions {
+        /// The sessions; those that have gone already are passed over.
+        sessions: Vec<SessionId>,
+    },
+    /// Queues a candidacy. Repeated, it answers with the present state of the one that exists.
+    Campaign {
+        /// The candidacy.
+        candidacy: CandidacyId,
+        /// Every number below this one is settled: the client will not ask for it again, and an entry that
+        /// does so is a duplicate from the past.
+        floor: u64,
+        /// The election.
+        election: String,
+        /// The candidate's id.
+        id: String,
+        /// The candidate's value.
+        value: Bytes,
+    },
+    /// Takes a candidacy out of the queue, whether it waits or leads. It names the candidacy and not the
+    /// election's present leader, so a late duplicate never harms a successor.
+    Withdraw {
+        /// The candidacy.
+        candidacy: CandidacyId,
+        /// As in [`Command::Campaign`].
+        floor: u64,
+        /// The election.
+        election: String,
+    },
+    /// An administrator's removal of the leader's record.
+    Remove {
+        /// The election.
+        election: String,
+        /// Only if the leader holds this token.
+        token: u64,
+    },
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpenSession { ttl_ms, .. } => write!(f, "open session of {ttl_ms} ms"),
+            Self::CloseSession { session } => write!(f, "close session {session}"),
+            Self::ExpireSessions { sessions } => write!(f, "expire {} sessions", sessions.len()),
+            Self::Campaign { candidacy, election, .. } => write!(f, "campaign {candidacy} in {election}"),
+            Self::Withdraw { candidacy, election, .. } => write!(f, "withdraw {candidacy} from {election}"),
+            Self::Remove { election, token } => write!(f, "remove leader {token} of {election}"),
+        }
+    }
+}
+
+/// What applying a [`Command`] answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    /// The entry asked for nothing (blank and membership entries).
+    Nothing,
+    /// The session is open.
+    Opened {
+        /// Its id.
+        session: SessionId,
+    },
+    /// The candidacy is in the queue since log index `seat`; with a token it leads.
+    Queued {
+        /// Log index of the entry that queued it.
+        seat: u64,
+        /// The token, if it leads.
+        token: Option<u64>,
+    },
+    /// The candidacy was withdrawn before; this is a late duplicate.
+    Withdrawn,
+    /// What was to be removed was there and is gone.
+    Removed,
+    /// What was to be removed is not there.
+    Absent,
+    /// The session does not exist, or no longer.
+    NoSession,
+    /// A limit of the state machine was hit; nothing changed.
+    Refused(Refusal),
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// A name has 0 or more than 128 bytes.
+    Name,
+    /// The value has more than 64 KiB.
+    Value,
+    /// The TTL is out of bounds.
+    Ttl,
+    /// There are too many sessions.
+    Sessions,
+    /// There are too many candidacies in one session.
+    Candidacies,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "a name must have 1 to 128 bytes",
+            Self::Value => "a value may have at most 64 KiB",
+            Self::Ttl => "a session's TTL must lie between 20 ms and 1 h",
+            Self::Sessions => "the group holds the most sessions it may (100,000): close some",
+            Self::Candidacies => "the session holds the most candidacies it may (100,000): open another",
+        })
+    }
+}
+
+/// What an entry changed, for those who wait for it. Told to the watchers of the node that applied it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// A session was opened.
+    SessionOpened {
+        /// The session.
+        session: SessionId,
+        /// Its TTL in milliseconds.
+        ttl_ms: u64,
+    },
+    /// A session, and every candidacy of it, is gone.
+    SessionGone {
+        /// The session.
+        session: SessionId,
+    },
+    /// A candidacy leads now.
+    Granted {
+        /// The candidacy.
+        candidacy: CandidacyId,
+        /// Its token.
+        token: u64,
+    },
+    /// A candidacy was removed without its owner having asked for it.
+    Deposed {
+        /// The candidacy.
+        candidacy: CandidacyId,
+    },
+    /// An election has another leader, or none.
+    LeaderChanged {
+        /// The election.
+        election: String,
+    },
+}

@@ -1,0 +1,20 @@
+//! The replicated state machine: sessions and elections.
+//!
+//! [`State`] is pure and deterministic; [`Replica`] is this node's copy of it together with those who watch
+//! it; [`Machine`] is what openraft sees.
+
+mod command;
+mod deadlines;
+mod hub;
+mod machine;
+mod queue;
+mod replica;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use command::{CandidacyId, Command, Outcome, Refusal, SessionId};
+pub(crate) use hub::{SessionEvent, View};
+pub(crate) use machine::Machine;
+pub(crate) use replica::Replica;
+pub(crate) use state::{Standing, TTL_BOUNDS_MS};

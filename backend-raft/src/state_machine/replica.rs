@@ -1,0 +1,172 @@
+//! This node's copy of the state, and those who watch it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use election_core::clock::Instant;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::command::{Command, Effect, Outcome, SessionId};
+use super::deadlines::Deadlines;
+use super::hub::{Hub, SessionEvent, View};
+use super::state::State;
+use crate::types::{CommittedLeaderId, LogId, Membership};
+
+/// What one lock protects. The deadlines are in here, and not beside it, because marking a session as
+/// expiring, renewing it and applying its end must exclude each other.
+#[derive(Debug, Default)]
+pub(super) struct Inner {
+    pub(super) state: State,
+    pub(super) applied: Option<LogId>,
+    pub(super) membership: Membership,
+    hub: Hub,
+    /// Present while this node serves as Raft leader: under which leadership, and until when sessions live.
+    office: Option<Office>,
+    effects: Vec<Effect>,
+}
+
+#[derive(Debug)]
+struct Office {
+    leader: CommittedLeaderId,
+    deadlines: Deadlines,
+}
+
+impl Inner {
+    /// The index of the last entry applied.
+    pub(super) fn at(&self) -> u64 {
+        self.applied.map_or(0, |id| id.index)
+    }
+
+    fn office(&mut self, leader: &CommittedLeaderId) -> Option<&mut Office> {
+        self.office.as_mut().filter(|office| office.leader == *leader)
+    }
+}
+
+/// A session's watch: its state, then what happens to it.
+pub(crate) struct SessionWatch {
+    /// The state at the moment the watch began.
+    pub(crate) first: SessionEvent,
+    /// What happened since. It ends with the session, with this node's leadership, or when it lags.
+    pub(crate) events: mpsc::Receiver<SessionEvent>,
+}
+
+/// A shared handle to this node's copy of the state.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Replica {
+    inner: Arc<Mutex<Inner>>,
+    /// Rung when the earliest deadline may have changed.
+    changed: Arc<Notify>,
+}
+
+impl Replica {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics halfway through a change, and a node that cannot read its state is of no
+        // use to anybody: go on rather than take the process down.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies one entry and tells the watchers.
+    pub(super) fn apply(&self, id: LogId, command: &Command) -> Outcome {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.effects.clear();
+        let outcome = inner.state.apply(id.index, command, &mut inner.effects);
+        inner.applied = Some(id);
+        if let Some(office) = &mut inner.office {
+            for effect in &inner.effects {
+                match effect {
+                    Effect::SessionOpened { session, ttl_ms } => {
+                        office.deadlines.open(*session, *ttl_ms, Instant::now());
+                        self.changed.notify_one();
+                    }
+                    Effect::SessionGone { session } => office.deadlines.close(*session),
+                    Effect::Granted { .. } | Effect::Deposed { .. } | Effect::LeaderChanged { .. } => {}
+                }
+            }
+            inner.hub.publish(id.index, &inner.effects, &inner.state);
+        }
+        outcome
+    }
+
+    /// Replaces the state by a snapshot. Watchers are cut off: they read the state anew.
+    pub(super) fn install(&self, state: State, applied: Option<LogId>, membership: Membership) {
+        let mut inner = self.lock();
+        inner.state = state;
+        inner.applied = applied;
+        inner.membership = membership;
+        inner.office = None;
+        inner.hub.clear();
+    }
+
+    /// Begins to serve as Raft leader. Call it after the first commit of this leadership.
+    pub(crate) fn take_office(&self, leader: CommittedLeaderId) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.hub.clear();
+        let deadlines = Deadlines::new(inner.state.sessions(), Instant::now());
+        inner.office = Some(Office { leader, deadlines });
+    }
+
+    /// Stops serving as Raft leader: every stream ends, no session is renewed or expired.
+    pub(crate) fn leave_office(&self) {
+        let mut inner = self.lock();
+        inner.office = None;
+        inner.hub.clear();
+    }
+
+    /// Under which leadership this node serves, if it does.
+    pub(crate) fn serving(&self) -> Option<CommittedLeaderId> {
+        self.lock().office.as_ref().map(|office| office.leader)
+    }
+
+    /// Renews sessions after a quorum has confirmed `leader` later than each arrival. Tells, one by one,
+    /// whether it worked; `None` if this node no longer serves under that leadership.
+    pub(crate) fn renew(
+        &self,
+        leader: &CommittedLeaderId,
+        arrivals: impl Iterator<Item = (SessionId, Instant)>,
+    ) -> Option<Vec<bool>> {
+        let mut inner = self.lock();
+        let office = inner.office(leader)?;
+        Some(arrivals.map(|(session, arrival)| office.deadlines.renew(session, arrival)).collect())
+    }
+
+    /// Marks the sessions whose time has passed, and says when the next one is due.
+    pub(crate) fn mark_due(&self, leader: &CommittedLeaderId) -> (Vec<SessionId>, Option<Instant>) {
+        let mut inner = self.lock();
+        let Some(office) = inner.office(leader) else { return (Vec::new(), None) };
+        (office.deadlines.mark_due(Instant::now()), office.deadlines.next())
+    }
+
+    /// Waits until the earliest deadline may have changed.
+    pub(crate) async fn deadlines_changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Watches a session. `None` if this node does not serve as leader.
+    pub(crate) fn watch_session(&self, session: SessionId) -> Option<SessionWatch> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.office.as_ref()?;
+        let at = inner.at();
+        let first = inner
+            .state
+            .standings(session)
+            .map_or(SessionEvent::Gone, |standings| SessionEvent::State { at, standings });
+        Some(SessionWatch { first, events: inner.hub.watch_session(session) })
+    }
+
+    /// Watches an election. `None` if this node does not serve as leader.
+    pub(crate) fn watch_election(&self, election: &str) -> Option<watch::Receiver<View>> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.office.as_ref()?;
+        let view = View { at: inner.at(), leader: inner.state.leader(election) };
+        Some(inner.hub.watch_election(election, view))
+    }
+
+    /// An election as this copy knows it. True only after leadership was confirmed.
+    pub(crate) fn view(&self, election: &str) -> View {
+        let inner = self.lock();
+        View { at: inner.at(), leader: inner.state.leader(election) }
+    }
+}

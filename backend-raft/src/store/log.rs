@@ -1,0 +1,333 @@
+//! The log as openraft sees it: in memory at once, on disk when acknowledged.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use openraft::entry::RaftEntry;
+use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::{LogState, OptionalSend, RaftLogReader};
+use redb::{Database, ReadableDatabase, ReadableTable};
+use tokio::sync::oneshot;
+
+use super::error::to_io;
+use super::identity::Incarnation;
+use super::row;
+use super::writer::{self, Failure, Job, LOG, MARKS};
+use crate::types::{Entry, LogId, TypeConfig, Vote};
+
+/// How many bytes of flushed entries stay in memory for followers that are a little behind.
+const TAIL_BYTES: usize = 8 * 1024 * 1024;
+/// The most bytes of entries handed out at once, so that a batch fits into a message.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Vote and log of a node.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    database: Arc<Database>,
+    memory: Arc<Mutex<Memory>>,
+    jobs: Sender<Job>,
+    failure: Arc<OnceLock<Failure>>,
+}
+
+/// What is known without asking the disk.
+#[derive(Debug, Default)]
+struct Memory {
+    vote: Option<Vote>,
+    committed: Option<LogId>,
+    purged: Option<LogId>,
+    last: Option<LogId>,
+    /// The newest entries, without a gap, and their sizes: all that are not on disk yet, and some that are.
+    tail: VecDeque<(Entry, usize)>,
+    tail_bytes: usize,
+    /// Everything up to here is on disk.
+    flushed: Option<u64>,
+}
+
+impl Memory {
+    /// The index of the first entry of the tail; one past the end if it is empty.
+    fn tail_start(&self) -> u64 {
+        self.tail.front().map_or_else(|| self.last.map_or(0, |id| id.index + 1), |(entry, _)| entry.index())
+    }
+
+    fn push(&mut self, entry: Entry, bytes: usize) {
+        self.last = Some(entry.log_id());
+        self.tail_bytes += bytes;
+        self.tail.push_back((entry, bytes));
+    }
+
+    /// Notes that everything up to `index` is on disk and frees what need not be kept.
+    fn flushed(&mut self, index: u64) {
+        self.flushed = self.flushed.max(Some(index));
+        while self.tail_bytes > TAIL_BYTES
+            && let Some((first, _)) = self.tail.front()
+            && Some(first.index()) <= self.flushed
+        {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some((_, bytes)) = self.tail.pop_front() {
+            self.tail_bytes -= bytes;
+        }
+    }
+
+    fn truncate(&mut self, from: u64) {
+        while let Some((last, bytes)) = self.tail.back()
+            && last.index() >= from
+        {
+            self.tail_bytes -= bytes;
+            self.tail.pop_back();
+        }
+        self.flushed = self.flushed.min(from.checked_sub(1));
+    }
+
+    fn purge(&mut self, upto: LogId) {
+        self.purged = self.purged.max(Some(upto));
+        self.last = self.last.max(Some(upto));
+        while let Some((first, _)) = self.tail.front()
+            && first.index() <= upto.index
+        {
+            self.drop_first();
+        }
+    }
+}
+
+impl LogStore {
+    /// Reads the marks and the ends of the log, and starts the writer.
+    pub(super) fn open(database: Arc<Database>) -> io::Result<Self> {
+        let mut memory = Memory::default();
+        let transaction = database.begin_read().map_err(to_io)?;
+        match transaction.open_table(MARKS) {
+            Ok(marks) => {
+                let row = |key: &str| marks.get(key).map_err(to_io);
+                memory.vote = row("vote")?.map(|row| row::decode(row.value())).transpose()?;
+                memory.committed = row("committed")?.map(|row| row::decode(row.value())).transpose()?;
+                memory.purged = row("purged")?.map(|row| row::decode(row.value())).transpose()?;
+                memory.last = memory.purged;
+            }
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(to_io(error)),
+        }
+        if let Ok(log) = transaction.open_table(LOG)
+            && let Some((index, row)) = log.last().map_err(to_io)?
+        {
+            memory.last = Some(row::decode::<Entry>(row.value())?.log_id());
+            memory.flushed = Some(index.value());
+        }
+        let failure = Arc::new(OnceLock::new());
+        let jobs = writer::start(database.clone(), failure.clone())?;
+        Ok(Self { database, memory: Arc::new(Mutex::new(memory)), jobs, failure })
+    }
+
+    /// Why nothing can be written any more, if that is so.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.failure.get()
+    }
+
+    /// Whether nothing was ever voted or logged.
+    pub(super) fn is_pristine(&self) -> bool {
+        let memory = self.lock();
+        memory.vote.is_none() && memory.last.is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(&self, job: Job) -> io::Result<()> {
+        self.jobs.send(job).map_err(|_| io::Error::other("the thread that writes the log has ended"))
+    }
+
+    /// Submits a job and waits until it is on disk.
+    async fn durable<T>(&self, job: impl FnOnce(oneshot::Sender<io::Result<T>>) -> Job) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        self.submit(job(done))?;
+        result.await.map_err(|_| io::Error::other("the thread that writes the log has ended"))?
+    }
+
+    /// Whether `incarnation` is the first one ever seen of `peer`. Remembers it, on disk, if none was.
+    pub(crate) async fn recognise(&self, peer: u64, incarnation: Incarnation) -> io::Result<bool> {
+        self.durable(|done| Job::Recognise { peer, incarnation, done }).await
+    }
+
+    /// The entries from `start` up to but not including `end`, as many as fit into `limit` bytes but at
+    /// least one.
+    async fn read(&self, start: u64, end: u64, limit: usize) -> io::Result<Vec<Entry>> {
+        let (start, tail_start, tail) = {
+            let memory = self.lock();
+            let start = start.max(memory.purged.map_or(0, |id| id.index + 1));
+            let tail_start = memory.tail_start();
+            let skip = usize::try_from(start.saturating_sub(tail_start)).unwrap_or(usize::MAX);
+            let wanted = memory.tail.iter().skip(skip).take_while(|(entry, _)| entry.index() < end);
+            (start, tail_start, within(wanted.cloned(), limit))
+        };
+        let disk_end = end.min(tail_start);
+        if start >= disk_end {
+            return Ok(tail.entries);
+        }
+        let database = self.database.clone();
+        let disk = tokio::task::spawn_blocking(move || read_disk(&database, start..disk_end, limit))
+            .await
+            .map_err(io::Error::other)??;
+        let mut entries = disk.entries;
+        // What follows must join what was read from disk, else there would be a hole.
+        if !disk.cut {
+            entries.extend(tail.entries);
+        }
+        Ok(entries)
+    }
+}
+
+/// Some entries, and whether the limit cut them short.
+struct Batch {
+    entries: Vec<Entry>,
+    cut: bool,
+}
+
+fn within(entries: impl Iterator<Item = (Entry, usize)>, limit: usize) -> Batch {
+    let mut batch = Batch { entries: Vec::new(), cut: false };
+    let mut bytes = 0usize;
+    for (entry, size) in entries {
+        bytes = bytes.saturating_add(size);
+        if bytes > limit && !batch.entries.is_empty() {
+            batch.cut = true;
+            break;
+        }
+        batch.entries.push(entry);
+    }
+    batch
+}
+
+fn read_disk(database: &Database, range: std::ops::Range<u64>, limit: usize) -> io::Result<Batch> {
+    let transaction = database.begin_read().map_err(to_io)?;
+    let log = match transaction.open_table(LOG) {
+        Ok(log) => log,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Batch { entries: Vec::new(), cut: false }),
+        Err(error) => return Err(to_io(error)),
+    };
+    let mut failure = None;
+    let rows = log.range(range).map_err(to_io)?.map_while(|row| {
+        let decoded = row.map_err(to_io).and_then(|(_, row)| {
+            let bytes = row.value();
+            Ok((row::decode::<Entry>(bytes)?, bytes.len()))
+        });
+        decoded.map_err(|error| failure = Some(error)).ok()
+    });
+    let batch = within(rows, limit);
+    failure.map_or(Ok(batch), Err)
+}
+
+/// The half-open range of indices that a `RangeBounds` means.
+fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let start = match range.start_bound() {
+        Bound::Included(index) => *index,
+        Bound::Excluded(index) => index.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(index) => index.saturating_add(1),
+        Bound::Excluded(index) => *index,
+        Bound::Unbounded => u64::MAX,
+    };
+    (start, end)
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> io::Result<Vec<Entry>>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (start, end) = bounds(&range);
+        self.read(start, end, usize::MAX).await
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        self.read(start, end, BATCH_BYTES).await
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
+        Ok(self.lock().vote)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
+        let memory = self.lock();
+        Ok(LogState { last_purged_log_id: memory.purged, last_log_id: memory.last })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        let row = row::encode(vote)?;
+        self.durable(|done| Job::Mark { key: "vote", row, done: Some(done) }).await?;
+        self.lock().vote = Some(*vote);
+        Ok(())
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
+        self.lock().committed = committed;
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        Ok(self.lock().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, flushed: IOFlushed<TypeConfig>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut rows = Vec::new();
+        let mut memory = self.lock();
+        // The commit index rides along for nothing. It only tells how far a restart may apply at once, so it
+        // is not worth an fsync of its own.
+        if let Some(committed) = memory.committed {
+            let row = row::encode(&committed)?;
+            self.submit(Job::Mark { key: "committed", row, done: None })?;
+        }
+        for entry in entries {
+            let row = row::encode(&entry)?;
+            let bytes = row.len();
+            rows.push((entry.index(), row));
+            memory.push(entry, bytes);
+        }
+        drop(memory);
+        let last = rows.last().map(|(index, _)| *index);
+        let memory = self.memory.clone();
+        let done = Box::new(move || {
+            if let Some(last) = last {
+                memory.lock().unwrap_or_else(PoisonError::into_inner).flushed(last);
+            }
+        });
+        self.submit(Job::Append { rows, flushed, done })
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        let from = last.map_or(0, |id| id.index + 1);
+        // Awaited, so that the flush of an older append cannot be taken for that of a newer entry with the
+        // same index.
+        self.durable(|done| Job::Truncate { from, done }).await?;
+        let mut memory = self.lock();
+        memory.truncate(from);
+        memory.last = last.max(memory.purged);
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> io::Result<()> {
+        let row = row::encode(&upto)?;
+        self.durable(|done| Job::Purge { upto: upto.index, row, done }).await?;
+        self.lock().purge(upto);
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! What a node keeps on disk: its identity, its vote, its log and its newest snapshot.
+//!
+//! ```text
+//! <data>/raft.redb   identity, vote, log, the peers' incarnations: one redb database, locked while open
+//! <data>/snapshot    the newest snapshot, replaced by rename
+//! ```
+//!
+//! Vote and log are on disk (fsync) before anybody is told. One thread writes ([`writer`]): it takes all that
+//! is waiting into one transaction, so that concurrent appends share one fsync.
+
+mod error;
+mod identity;
+mod log;
+mod row;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::Database;
+
+pub(crate) use error::StoreError;
+pub(crate) use identity::{Identity, Incarnation};
+pub(crate) use log::LogStore;
+pub(crate) use snapshot::SnapshotFile;
+pub(crate) use writer::Failure;
+
+/// redb's cache. The log's tail is in memory anyway, so the database is hardly ever read.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The opened data directory of a node.
+pub(crate) struct Store {
+    /// Who this node is.
+    pub(crate) identity: Identity,
+    /// Vote and log.
+    pub(crate) log: LogStore,
+    /// The newest snapshot.
+    pub(crate) snapshot: Arc<SnapshotFile>,
+    /// Whether this node has voted or logged anything before.
+    pub(crate) pristine: bool,
+}
+
+impl Store {
+    /// Opens, or creates, the data directory of member `node` of `cluster`.
+    pub(crate) fn open(dir: &Path, cluster: &str, node: u64) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir).map_err(|error| StoreError::Io { path: dir.into(), error })?;
+        let path = dir.join("raft.redb");
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(&path)
+            .map_err(|error| StoreError::open(&path, error))?;
+        Self::on(database, dir, cluster, node)
+    }
+
+    /// The same on a database that is open already: tests bring one whose disk fails.
+    pub(crate) fn on(database: Database, dir: &Path, cluster: &str, node: u64) -> Result<Self, StoreError> {
+        let path = dir.join("raft.redb");
+        let database = Arc::new(database);
+        let failed = |error| StoreError::database(&path, error);
+        let identity = identity::load_or_create(&database, dir, cluster, node)?;
+        let log = LogStore::open(database).map_err(failed)?;
+        let snapshot = SnapshotFile::open(dir).map_err(|error| StoreError::Io { path: dir.into(), error })?;
+        let pristine = log.is_pristine();
+        Ok(Self { identity, log, snapshot: Arc::new(snapshot), pristine })
+    }
+}

@@ -1,0 +1,117 @@
+//! The one thread that writes the log.
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use openraft::storage::IOFlushed;
+use redb::{Database, TableDefinition, WriteTransaction};
+use tokio::sync::oneshot;
+
+use super::error::to_io;
+use super::identity::{self, Incarnation};
+use crate::types::TypeConfig;
+
+pub(super) const LOG: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("log");
+/// Single records: `vote`, `committed`, `purged`.
+pub(super) const MARKS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("marks");
+
+/// A change to be made durable, and whom to tell.
+pub(super) enum Job {
+    /// Adds entries, in order.
+    Append { rows: Vec<(u64, Vec<u8>)>, flushed: IOFlushed<TypeConfig>, done: Box<dyn FnOnce() + Send> },
+    /// Replaces a record of [`MARKS`].
+    Mark { key: &'static str, row: Vec<u8>, done: Option<oneshot::Sender<io::Result<()>>> },
+    /// Removes the entries from this index on.
+    Truncate { from: u64, done: oneshot::Sender<io::Result<()>> },
+    /// Removes the entries up to and including this index, and notes the record `purged`.
+    Purge { upto: u64, row: Vec<u8>, done: oneshot::Sender<io::Result<()>> },
+    /// Compares a peer's incarnation with the first one seen. Not part of a batch: it is rare.
+    Recognise { peer: u64, incarnation: Incarnation, done: oneshot::Sender<io::Result<bool>> },
+}
+
+/// Why nothing can be written any more. Kept as kind and text because every job that follows gets a copy.
+pub(crate) type Failure = (io::ErrorKind, String);
+
+/// Starts the thread. It ends when every sender is gone, after it has written what was queued.
+pub(super) fn start(database: Arc<Database>, failure: Arc<OnceLock<Failure>>) -> io::Result<Sender<Job>> {
+    let (jobs, queue) = channel();
+    std::thread::Builder::new().name("raft-log".into()).spawn(move || run(&database, &queue, &failure))?;
+    Ok(jobs)
+}
+
+fn run(database: &Database, queue: &Receiver<Job>, failure: &OnceLock<Failure>) {
+    while let Ok(first) = queue.recv() {
+        // Everything that has queued up during the last fsync shares the next one.
+        let batch: Vec<Job> = std::iter::once(first).chain(queue.try_iter()).collect();
+        // After the first failure nothing is written any more: what was not acknowledged must not be
+        // followed by what is.
+        let result = match failure.get() {
+            Some(failure) => Err(failure.clone()),
+            None => write(database, &batch).map_err(|error| {
+                tracing::error!(%error, "cannot write the Raft log: this node stops");
+                failure.get_or_init(|| (error.kind(), error.to_string())).clone()
+            }),
+        };
+        for job in batch {
+            acknowledge(database, job, &result);
+        }
+    }
+}
+
+/// Writes a batch in one transaction; on return it is on disk.
+fn write(database: &Database, batch: &[Job]) -> io::Result<()> {
+    if batch.iter().all(|job| matches!(job, Job::Recognise { .. })) {
+        return Ok(());
+    }
+    let transaction = database.begin_write().map_err(to_io)?;
+    apply(&transaction, batch).map_err(to_io)?;
+    // redb's default durability: one fsync, and a checksum that tells a torn commit.
+    transaction.commit().map_err(to_io)
+}
+
+fn apply(transaction: &WriteTransaction, batch: &[Job]) -> Result<(), redb::Error> {
+    let mut log = transaction.open_table(LOG)?;
+    let mut marks = transaction.open_table(MARKS)?;
+    for job in batch {
+        match job {
+            Job::Append { rows, .. } => {
+                for (index, row) in rows {
+                    log.insert(index, row.as_slice())?;
+                }
+            }
+            Job::Mark { key, row, .. } => {
+                marks.insert(key, row.as_slice())?;
+            }
+            Job::Truncate { from, .. } => log.retain_in::<u64, _>(*from.., |_, _| false)?,
+            Job::Purge { upto, row, .. } => {
+                marks.insert("purged", row.as_slice())?;
+                log.retain_in::<u64, _>(..=*upto, |_, _| false)?;
+            }
+            Job::Recognise { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn acknowledge(database: &Database, job: Job, result: &Result<(), Failure>) {
+    let result = result.clone().map_err(|(kind, why)| io::Error::new(kind, why));
+    // Whoever no longer waits for an answer does not need it.
+    match job {
+        Job::Append { flushed, done, .. } => {
+            done();
+            flushed.io_completed(result);
+        }
+        Job::Mark { done, .. } => {
+            if let Some(done) = done {
+                done.send(result).ok();
+            }
+        }
+        Job::Truncate { done, .. } | Job::Purge { done, .. } => {
+            done.send(result).ok();
+        }
+        Job::Recognise { peer, incarnation, done } => {
+            done.send(result.and_then(|()| identity::recognise(database, peer, incarnation))).ok();
+        }
+    }
+}

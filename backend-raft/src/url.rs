@@ -1,0 +1,162 @@
+//! `raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/x`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use election_core::Result;
+
+use crate::config::{NodeConfig, Profile, RaftConfig, invalid};
+
+/// The parameters, for the message about an unknown one.
+const KNOWN: &str = "node, data, listen, cluster, profile, ttl, patience, snapshot_every, keep_entries";
+
+impl RaftConfig {
+    /// Reads `raft://HOST:PORT,…` with these parameters:
+    ///
+    /// | parameter | meaning | default |
+    /// | --- | --- | --- |
+    /// | `node` | the place, from 1, of the member that this process embeds | none: a client |
+    /// | `data` | that member's data directory | required with `node` |
+    /// | `listen` | where it listens | its address in the list |
+    /// | `cluster` | the group's name | `election` |
+    /// | `profile` | `lan`, `default` or `wan`, see [`Profile`] | `default` |
+    /// | `ttl` | the session's TTL: `400ms`, `5s` | the profile's |
+    /// | `patience` | how long connecting may take | `5s` |
+    /// | `snapshot_every`, `keep_entries` | see [`NodeConfig`] | 10000, 1000 |
+    ///
+    /// # Errors
+    /// [`Kind::InvalidConfig`](election_core::Kind::InvalidConfig), naming the parameter and what it may be.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let Some(rest) = url.strip_prefix("raft://") else {
+            return invalid(format!("{url:?} does not begin with raft://"));
+        };
+        let (members, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let members = members.trim_end_matches('/').split(',').filter(|member| !member.is_empty());
+        let mut config = Self::new(members);
+        let mut node = None;
+        let mut ttl = None;
+        let mut of_node: Vec<(String, String)> = Vec::new();
+        for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "node" => node = Some(number(&key, &value)?),
+                "data" | "listen" | "snapshot_every" | "keep_entries" => {
+                    of_node.push((key.into_owned(), value.into_owned()));
+                }
+                "cluster" => config.cluster = value.into_owned(),
+                "profile" => config = config.with_profile(profile(&value)?),
+                "ttl" => ttl = Some(duration(&key, &value)?),
+                "patience" => config.patience = duration(&key, &value)?,
+                other => return invalid(format!("{url:?} has the parameter {other:?}: known are {KNOWN}")),
+            }
+        }
+        // After the profile, wherever it stands in the URL.
+        if let Some(ttl) = ttl {
+            config = config.with_ttl(ttl);
+        }
+        config.node = embedded(node, of_node)?;
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn embedded(id: Option<u64>, parameters: Vec<(String, String)>) -> Result<Option<NodeConfig>> {
+    let Some(id) = id else {
+        return match parameters.first() {
+            None => Ok(None),
+            Some((key, _)) => {
+                invalid(format!("{key} is given without node: give node, this member's place in the list"))
+            }
+        };
+    };
+    let mut node = NodeConfig::new(id, PathBuf::new());
+    for (key, value) in parameters {
+        match key.as_str() {
+            "data" => node.data = value.into(),
+            "listen" => node.listen = Some(value),
+            "snapshot_every" => node.snapshot_every = number(&key, &value)?,
+            _ => node.keep_entries = number(&key, &value)?,
+        }
+    }
+    Ok(Some(node))
+}
+
+fn profile(value: &str) -> Result<Profile> {
+    match value {
+        "lan" => Ok(Profile::Lan),
+        "default" => Ok(Profile::Default),
+        "wan" => Ok(Profile::Wan),
+        other => invalid(format!("profile is {other:?}: give lan, default or wan")),
+    }
+}
+
+fn number(key: &str, value: &str) -> Result<u64> {
+    value.parse().or_else(|_| invalid(format!("{key} is {value:?}: give a whole number")))
+}
+
+/// Reads `400ms`, `5s` or `2m`.
+fn duration(key: &str, value: &str) -> Result<Duration> {
+    let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = &value[digits.len()..];
+    let read = digits.parse::<u64>().ok().and_then(|count| match unit {
+        "ms" => Some(Duration::from_millis(count)),
+        "s" => Some(Duration::from_secs(count)),
+        "m" => count.checked_mul(60).map(Duration::from_secs),
+        _ => None,
+    });
+    read.map_or_else(|| invalid(format!("{key} is {value:?}: give a number and ms, s or m, as in 400ms")), Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_url_is_read() {
+        let url = "raft://h1:1,h2:2,h3:3?ttl=1s&node=2&data=%2Fvar%2Flib%2Fx&profile=lan&cluster=c&listen=0.0.0.0:2\
+                   &snapshot_every=50&keep_entries=5&patience=2m";
+        let config = RaftConfig::from_url(url).unwrap();
+        assert_eq!(config.members, ["h1:1", "h2:2", "h3:3"]);
+        assert_eq!(config.session.ttl, Duration::from_secs(1));
+        assert_eq!(config.raft, Profile::Lan.raft());
+        let node = config.node.unwrap();
+        assert_eq!((node.id, node.data.to_str()), (2, Some("/var/lib/x")));
+        assert_eq!((node.snapshot_every, node.keep_entries), (50, 5));
+        assert_eq!(config.patience, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn a_url_without_a_node_is_a_client() {
+        assert_eq!(RaftConfig::from_url("raft://h1:1").unwrap().node, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (url, says) in [
+            ("zk://h:1", "does not begin with raft://"),
+            ("raft://", "members is empty"),
+            ("raft://h1", "give host:port"),
+            ("raft://h1:0", "give host:port"),
+            ("raft://h1:1,h1:1", "twice"),
+            ("raft://h1:1?node=2&data=x", "node is 2"),
+            ("raft://h1:1?node=1", "data is empty"),
+            ("raft://h1:1?data=x", "data is given without node"),
+            ("raft://h1:1?node=one", "give a whole number"),
+            ("raft://h1:1?ttl=5", "ttl is \"5\""),
+            ("raft://h1:1?ttl=1ms", "ttl is 1ms"),
+            ("raft://h1:1?profile=fast", "give lan, default or wan"),
+            ("raft://h1:1?colour=red", "known are node"),
+            ("raft://h1:1?cluster=", "cluster has 0 bytes"),
+            ("raft://h1:1?node=1&data=x&snapshot_every=0", "snapshot_every is 0"),
+        ] {
+            let error = RaftConfig::from_url(url).unwrap_err().to_string();
+            assert!(error.contains(says), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_profile_is_valid() {
+        for profile in [Profile::Lan, Profile::Default, Profile::Wan] {
+            RaftConfig::new(["h:1"]).with_profile(profile).validate().unwrap();
+        }
+    }
+}
