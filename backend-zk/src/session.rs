@@ -1,0 +1,159 @@
+//! One ZooKeeper session: its client, its deadline, and the write that proves it.
+//!
+#![doc = include_str!("proof.md")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use election_core::backend::SessionState;
+use election_core::clock::{Clock, Instant};
+use election_core::{Backoff, Loss, Timing};
+use tokio::time::sleep;
+use zookeeper_client as zk;
+
+use crate::config::Config;
+use crate::error::is_passing;
+
+/// A live session. Everybody but its owner holds it for the time of a request only: when the last holder lets
+/// go, the client closes the session and the servers remove its records.
+pub(crate) struct Session {
+    pub(crate) client: zk::Client,
+    pub(crate) state: Arc<SessionState>,
+    pub(crate) timing: Timing,
+    /// The ephemeral znode that renewals write to: `<root>/.sessions/<session id>`. No election has a name that
+    /// begins with a dot.
+    mark: String,
+    acls: zk::Acls<'static>,
+}
+
+/// A renewal that was committed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committed {
+    /// Read before its first request was handed to the client.
+    pub(crate) sent: Instant,
+    /// Read after its answer came: the servers saw it no later.
+    pub(crate) answered: Instant,
+}
+
+impl Session {
+    /// Wraps a client whose session was created after `before`.
+    ///
+    /// Creating a session is itself a committed write, and the leader starts its timeout then: a fresh session
+    /// is proven from `before` on.
+    pub(crate) fn fresh(client: zk::Client, before: Instant, clock: Arc<dyn Clock>, config: &Config) -> Self {
+        let timing = config.timing(client.session_timeout());
+        let state = SessionState::new(clock, before + timing.validity());
+        let mark = format!("{}/.sessions/{:016x}", config.root, client.session_id().0);
+        Self { client, state, timing, mark, acls: acls(config) }
+    }
+
+    /// Wraps a client of unknown age: its session is proven by two renewals, which takes a third of its timeout.
+    pub(crate) async fn adopt(
+        client: zk::Client,
+        clock: Arc<dyn Clock>,
+        config: &Config,
+    ) -> Result<(Self, Committed), zk::Error> {
+        let mut session = Self::fresh(client, clock.now(), clock.clone(), config);
+        let first = session.renew().await?;
+        sleep(session.renewal_gap()).await;
+        let second = session.renew().await?;
+        session.state = SessionState::new(clock, first.sent + session.timing.validity());
+        Ok((session, second))
+    }
+
+    /// The least time from the answer to one renewal to the sending of the next, so that the leader collects the
+    /// touches of the first one in between: it asks for them every half tick, and a timeout has two ticks.
+    pub(crate) fn renewal_gap(&self) -> Duration {
+        self.timing.ttl.mul_f64(0.3)
+    }
+
+    /// Makes one committed write that the leader accepts only while the session lives.
+    pub(crate) async fn renew(&self) -> Result<Committed, zk::Error> {
+        let clock = self.state.clock();
+        let sent = clock.now();
+        // The leader's answer passes through the queue in which it asks the follower for touches: with it, the
+        // touches of the renewal before are on their way, ahead of the write below. An answer that was slow may
+        // be that of a leader which has just been resumed and has not asked yet; the second one is not.
+        self.client.sync(&self.mark).await?;
+        if clock.now().saturating_duration_since(sent) > self.timing.ttl / 16 {
+            self.client.sync(&self.mark).await?;
+        }
+        self.write_mark().await?;
+        Ok(Committed { sent, answered: clock.now() })
+    }
+
+    /// Writes to our znode, or creates it. When this has been answered, the server that we are connected to has
+    /// applied all that was committed before it was asked, and a deposed leader cannot have answered.
+    ///
+    /// No version is compared: the znode bears the id of the session and goes with it, so nothing but this
+    /// session writes to it, and a write that is repeated after a lost reply does no harm.
+    pub(crate) async fn write_mark(&self) -> Result<(), zk::Error> {
+        // Another attempt is needed when an administrator creates or deletes it between two requests.
+        for _ in 0..4 {
+            match self.client.set_data(&self.mark, b"", None).await {
+                Err(zk::Error::NoNode) => {}
+                done => return done.map(drop),
+            }
+            let mode = zk::CreateMode::Ephemeral.with_acls(self.acls);
+            match self.client.create(&self.mark, b"", &mode).await {
+                Err(zk::Error::NodeExists) => {}
+                Err(zk::Error::NoNode) => self.create_folder_of(&self.mark).await?,
+                done => return done.map(drop),
+            }
+        }
+        Err(zk::Error::UnexpectedError(format!("{} comes and goes", self.mark)))
+    }
+
+    /// Creates an election's znode and what is above it. Plain and persistent: it costs a few bytes for every
+    /// name that was ever used, and spares the queue a counter that starts anew.
+    pub(crate) async fn create_election(&self, path: &str) -> Result<(), zk::Error> {
+        self.client.mkdir(path, &zk::CreateMode::Persistent.with_acls(self.acls)).await
+    }
+
+    /// The candidates of an election, read again after a lost connection.
+    pub(crate) async fn candidates(&self, election: &str) -> Result<Vec<String>, zk::Error> {
+        let mut backoff = pauses();
+        loop {
+            match self.client.list_children(election).await {
+                Err(zk::Error::NoNode) => return Ok(Vec::new()),
+                Err(error) if is_passing(&error) => sleep(backoff.next_delay()).await,
+                listed => return listed,
+            }
+        }
+    }
+
+    async fn create_folder_of(&self, path: &str) -> Result<(), zk::Error> {
+        let (folder, _) = path.rsplit_once('/').unwrap_or_default();
+        self.create_election(folder).await
+    }
+
+    pub(crate) fn acls(&self) -> zk::Acls<'static> {
+        self.acls
+    }
+
+    /// What a terminal state of the client means for the session.
+    pub(crate) fn loss_of(state: zk::SessionState) -> Option<Loss> {
+        match state {
+            zk::SessionState::Expired | zk::SessionState::AuthFailed | zk::SessionState::Closed => {
+                Some(Loss::SessionExpired)
+            }
+            zk::SessionState::Disconnected
+            | zk::SessionState::SyncConnected
+            | zk::SessionState::ConnectedReadOnly => None,
+        }
+    }
+}
+
+/// With credentials what we create is ours alone, else everybody's.
+fn acls(config: &Config) -> zk::Acls<'static> {
+    match config.credentials {
+        Some(_) => zk::Acls::creator_all(),
+        None => zk::Acls::anyone_all(),
+    }
+}
+
+/// The pauses between attempts of one request. The client holds requests back while it is disconnected, so they
+/// matter only for servers that refuse at once.
+pub(crate) fn pauses() -> Backoff {
+    Backoff::new(Duration::from_millis(1), Duration::from_millis(200))
+}

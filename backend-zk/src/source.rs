@@ -1,0 +1,104 @@
+//! Where sessions come from: the servers of a URL, the user's clients, or one client handed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use election_core::clock::Clock;
+use election_core::{Backoff, Error, Kind, Operation, Result};
+use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep, timeout_at};
+use zookeeper_client as zk;
+
+use crate::config::Config;
+use crate::error::{BACKEND, Failure, is_passing};
+use crate::owner::unreachable;
+use crate::session::{Committed, Session};
+
+/// Opens a client with a session of its own: see
+/// [`ZkCoordinator::with_clients`](crate::ZkCoordinator::with_clients).
+pub type Clients = Arc<dyn Fn() -> BoxFuture<'static, Result<zk::Client, zk::Error>> + Send + Sync>;
+
+/// Where sessions come from.
+pub(crate) enum Source {
+    /// The endpoints of the configuration.
+    Servers,
+    /// The user opens them.
+    Clients(Clients),
+    /// One, and no other after it.
+    Once(Option<zk::Client>),
+}
+
+impl Source {
+    /// Opens a session within the connect timeout.
+    pub(crate) async fn open(
+        &mut self,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Session, Committed)> {
+        if let Self::Once(client) = self {
+            let client = client.take().ok_or_else(|| {
+                Error::new(Kind::Closed, Operation::Connect).backend(BACKEND).message(
+                    "the session of the client that was handed in has ended: connect a new coordinator",
+                )
+            })?;
+            // Two renewals, so it may take longer than the connect timeout; the session's own timeout bounds it.
+            let bound = Instant::now() + config.connect_timeout + client.session_timeout();
+            let adopted = timeout_at(bound, Session::adopt(client, clock.clone(), config)).await;
+            return adopted
+                .map_err(|_| unreachable(config, None))?
+                .map_err(|error| Failure(Operation::Connect, error).into());
+        }
+        let deadline = Instant::now() + config.connect_timeout;
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
+        loop {
+            let error = match timeout_at(deadline, self.attempt(config, clock)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(error)) if is_passing(&error) => error,
+                Ok(Err(error)) => return Err(unreachable(config, Some(error))),
+                Err(_) => return Err(unreachable(config, None)),
+            };
+            let delay = backoff.next_delay();
+            if Instant::now() + delay >= deadline {
+                return Err(unreachable(config, Some(error)));
+            }
+            sleep(delay).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Session, Committed), zk::Error> {
+        let before = clock.now();
+        let client = match self {
+            Self::Clients(clients) => clients().await?,
+            Self::Servers | Self::Once(_) => connect(config, config.timeout).await?,
+        };
+        let granted = client.session_timeout();
+        if granted != config.timeout {
+            tracing::warn!(
+                asked = ?config.timeout, ?granted,
+                "the servers granted another session timeout: it is used (they grant 2 to 20 of their ticks)"
+            );
+        }
+        let session = Session::fresh(client, before, clock.clone(), config);
+        Ok((session, Committed { sent: before, answered: clock.now() }))
+    }
+}
+
+/// Connects to one of the servers, each tried once.
+async fn connect(config: &Config, timeout: Duration) -> Result<zk::Client, zk::Error> {
+    let mut connector = zk::Client::connector()
+        .with_session_timeout(timeout)
+        // A silent server is given up after a quarter of the timeout instead of two fifths: then another one has
+        // proven the session before a deadline that is one renewal behind.
+        .with_connection_timeout(timeout / 4)
+        // Else the client goes on for a whole session timeout before it says that nobody is there.
+        .with_fail_eagerly();
+    if let Some(credentials) = &config.credentials {
+        let identity = format!("{}:{}", credentials.user, credentials.password);
+        connector = connector.with_auth("digest", identity.as_bytes());
+    }
+    connector.connect(&config.endpoints.join(",")).await
+}
