@@ -261,6 +261,12 @@ impl State {
         Some(LeaderRecord { id: seat.id.clone(), value: seat.value.clone(), token: seat.token? })
     }
 
+    /// Every election and its queue.
+    #[cfg(test)]
+    pub(super) fn queues(&self) -> impl Iterator<Item = (&str, &Queue)> {
+        self.elections.iter().map(|(name, queue)| (name.as_str(), queue))
+    }
+
     /// Every session and its TTL in milliseconds.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = (SessionId, u64)> + '_ {
         self.sessions.iter().map(|(id, session)| (*id, session.ttl_ms))

@@ -155,8 +155,8 @@ impl LogStore {
         self.durable(|done| Job::Recognise { peer, incarnation, done }).await
     }
 
-    /// The entries from `start` up to but not including `end`, as many as fit into `limit` bytes but at
-    /// least one.
+    /// The entries from `start` up to but not including `end`: as many as fit into `limit` bytes, and one
+    /// more.
     async fn read(&self, start: u64, end: u64, limit: usize) -> io::Result<Vec<Entry>> {
         let (start, tail_start, tail) = {
             let memory = self.lock();
@@ -167,47 +167,42 @@ impl LogStore {
             (start, tail_start, within(wanted.cloned(), limit))
         };
         let disk_end = end.min(tail_start);
-        if start >= disk_end {
-            return Ok(tail.entries);
-        }
-        let database = self.database.clone();
-        let disk = tokio::task::spawn_blocking(move || read_disk(&database, start..disk_end, limit))
-            .await
-            .map_err(io::Error::other)??;
-        let mut entries = disk.entries;
-        // What follows must join what was read from disk, else there would be a hole.
-        if !disk.cut {
-            entries.extend(tail.entries);
-        }
-        Ok(entries)
+        let sized = if start < disk_end {
+            let database = self.database.clone();
+            let read = move || read_disk(&database, start..disk_end, limit);
+            let disk = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+            // If the limit has cut the first part short, it cuts before the second: no hole.
+            within(disk.into_iter().chain(tail), limit)
+        } else {
+            tail
+        };
+        Ok(sized.into_iter().map(|(entry, _)| entry).collect())
     }
 }
 
-/// Some entries, and whether the limit cut them short.
-struct Batch {
-    entries: Vec<Entry>,
-    cut: bool,
-}
+/// An entry and its size on disk.
+type Sized = (Entry, usize);
 
-fn within(entries: impl Iterator<Item = (Entry, usize)>, limit: usize) -> Batch {
-    let mut batch = Batch { entries: Vec::new(), cut: false };
+/// As many entries as fit into `limit` bytes and one more: so that a second cut at the same limit finds out
+/// that the first one was cut. At least one.
+fn within(entries: impl Iterator<Item = Sized>, limit: usize) -> Vec<Sized> {
     let mut bytes = 0usize;
-    for (entry, size) in entries {
-        bytes = bytes.saturating_add(size);
-        if bytes > limit && !batch.entries.is_empty() {
-            batch.cut = true;
+    let mut some = Vec::new();
+    for entry in entries {
+        bytes = bytes.saturating_add(entry.1);
+        some.push(entry);
+        if bytes > limit {
             break;
         }
-        batch.entries.push(entry);
     }
-    batch
+    some
 }
 
-fn read_disk(database: &Database, range: std::ops::Range<u64>, limit: usize) -> io::Result<Batch> {
+fn read_disk(database: &Database, range: std::ops::Range<u64>, limit: usize) -> io::Result<Vec<Sized>> {
     let transaction = database.begin_read().map_err(to_io)?;
     let log = match transaction.open_table(LOG) {
         Ok(log) => log,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Batch { entries: Vec::new(), cut: false }),
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         Err(error) => return Err(to_io(error)),
     };
     let mut failure = None;
@@ -218,8 +213,8 @@ fn read_disk(database: &Database, range: std::ops::Range<u64>, limit: usize) -> 
         });
         decoded.map_err(|error| failure = Some(error)).ok()
     });
-    let batch = within(rows, limit);
-    failure.map_or(Ok(batch), Err)
+    let some = within(rows, limit);
+    failure.map_or(Ok(some), Err)
 }
 
 /// The half-open range of indices that a `RangeBounds` means.
@@ -320,7 +315,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.durable(|done| Job::Truncate { from, done }).await?;
         let mut memory = self.lock();
         memory.truncate(from);
-        memory.last = last.max(memory.purged);
+        if memory.last.is_some_and(|id| id.index >= from) {
+            memory.last = last.max(memory.purged);
+        }
         Ok(())
     }
 
