@@ -1,0 +1,205 @@
+//! A group of real node processes that ends with its test.
+
+#![allow(dead_code, reason = "each test file uses its part of this")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use backend_raft::{RaftConfig, RaftCoordinator};
+use election_core::clock::Instant;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a future, but not for ever.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Free ports below those of outgoing connections.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    // Each test process starts elsewhere, so that tests that run at once do not meet.
+    let start = 20_000 + (std::process::id() % 1000) as u16 * 10;
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let mut ports = Vec::new();
+    while ports.len() < count {
+        let port = start.wrapping_add(NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
+        let port = 20_000 + port % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+/// One node process.
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(url: &str, log: PathBuf) -> Self {
+        let output = File::options().create(true).append(true).open(&log).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_raft-node"))
+            .arg(url)
+            .env("RUST_LOG", "backend_raft=debug,openraft=warn")
+            .stdout(Stdio::piped())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sender.send(line).ok();
+            }
+        });
+        Self { child, lines, log }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the line `ready` and tells which node was the Raft leader then.
+    pub fn ready(&self) -> u64 {
+        let line = self.lines.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|_| panic!("a node is not ready:\n{}", self.log()));
+        line.rsplit_once("leader=").unwrap().1.parse().unwrap()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            let waited = Instant::now().saturating_duration_since(started);
+            assert!(waited < PATIENCE, "a node does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What it wrote to standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.log.display(), self.log());
+        }
+    }
+}
+
+/// Three nodes in processes of their own.
+pub struct Cluster {
+    pub dir: TempDir,
+    pub members: Vec<String>,
+    parameters: String,
+    nodes: Vec<Option<Process>>,
+}
+
+impl Cluster {
+    /// Starts three nodes, each by one command, and waits until the group is formed.
+    pub fn start(parameters: &str) -> Self {
+        let mut cluster = Self::prepare(parameters);
+        (1..=3).for_each(|id| cluster.start_node(id));
+        for node in cluster.nodes.iter().flatten() {
+            node.ready();
+        }
+        cluster
+    }
+
+    /// Three addresses and no node yet.
+    pub fn prepare(parameters: &str) -> Self {
+        let members = free_ports(3).into_iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let nodes = (0..3).map(|_| None).collect();
+        Self { dir: tempfile::tempdir().unwrap(), members, parameters: parameters.into(), nodes }
+    }
+
+    /// A node's data directory.
+    pub fn data(&self, id: u64) -> PathBuf {
+        self.dir.path().join(format!("node-{id}"))
+    }
+
+    /// The command line of a node.
+    pub fn url(&self, id: u64, data: &Path) -> String {
+        let (members, data) = (self.members.join(","), data.display());
+        format!("raft://{members}?node={id}&data={data}&{}", self.parameters)
+    }
+
+    /// Starts a node.
+    pub fn start_node(&mut self, id: u64) {
+        let log = self.dir.path().join(format!("node-{id}.log"));
+        let process = Process::start(&self.url(id, &self.data(id)), log);
+        self.nodes[id as usize - 1] = Some(process);
+    }
+
+    /// Starts any command line, logging under `name`.
+    pub fn start_url(&self, url: &str, name: &str) -> Process {
+        Process::start(url, self.dir.path().join(name))
+    }
+
+    /// A node's process.
+    pub fn node(&mut self, id: u64) -> &mut Process {
+        self.nodes[id as usize - 1].as_mut().unwrap()
+    }
+
+    /// Kills a node without warning.
+    pub fn kill(&mut self, id: u64) {
+        let mut process = self.nodes[id as usize - 1].take().unwrap();
+        process.signal(Signal::KILL);
+        process.wait();
+    }
+
+    /// Asks a node to stop and waits until it has.
+    pub fn terminate(&mut self, id: u64) -> ExitStatus {
+        let mut process = self.nodes[id as usize - 1].take().unwrap();
+        process.signal(Signal::TERM);
+        process.wait()
+    }
+
+    /// A client's configuration.
+    pub fn client_config(&self) -> RaftConfig {
+        RaftConfig::new(self.members.clone())
+    }
+
+    /// A client whose session lives for `ttl`.
+    pub async fn client(&self, ttl: Duration) -> RaftCoordinator {
+        soon("a client", RaftCoordinator::connect(self.client_config().with_ttl(ttl))).await.unwrap()
+    }
+
+    /// The Raft leader, asked of the nodes' own logs: the last of them that took office.
+    pub fn raft_leader(&self) -> u64 {
+        let started = Instant::now();
+        loop {
+            let office = |id: u64| {
+                let log = std::fs::read_to_string(self.dir.path().join(format!("node-{id}.log"))).ok()?;
+                let taken = log.matches("this node is the Raft leader").count();
+                let left = log.matches("serves as Raft leader no longer").count();
+                (self.nodes[id as usize - 1].is_some() && taken > left).then_some(id)
+            };
+            if let Some(leader) = (1..=3).find_map(office) {
+                return leader;
+            }
+            let waited = Instant::now().saturating_duration_since(started);
+            assert!(waited < PATIENCE, "nobody is the Raft leader");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
