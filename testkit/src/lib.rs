@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | [`etcd`], [`zk`], [`raft`] | real servers, one or three of them, on free loopback ports in temporary folders |
 //! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
-//! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
 //! | [`need`] | what a test needs from the machine: missing, it fails under CI and is skipped on a laptop |
 //! | [`tls`] | a certificate authority for one test |
 //!
@@ -37,6 +36,7 @@ mod poll;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+pub mod raft;
 mod record;
 pub mod tls;
 mod work_dir;

@@ -17,6 +17,9 @@ use crate::process::Process;
 /// How many lines of its log a server shows when its test fails; `TESTKIT_LOGS=all` shows all.
 const LOG_TAIL: usize = 80;
 
+/// Begins the line that each start writes into the log.
+const START_MARK: &str = "# testkit starts ";
+
 /// How a server is started: kept, because it may be started again.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -141,6 +144,13 @@ impl Node {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What it has printed since it was last started.
+    pub(crate) fn output_since_start(&self) -> String {
+        let log = fs::read(&self.launch.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        log.rsplit_once(START_MARK).map(|(_, output)| output.to_owned()).unwrap_or_default()
+    }
+
     /// The end of its output.
     pub(crate) fn log_tail(&self) -> String {
         let log = fs::read(&self.launch.log).unwrap_or_default();
@@ -169,7 +179,7 @@ impl Drop for Node {
 fn spawn(launch: &Launch) -> Result<Process> {
     let log = File::options().create(true).append(true).open(&launch.log);
     let mut log = log.with_context(|| format!("cannot open the log {}", launch.log.display()))?;
-    writeln!(log, "# {} {}", launch.program.display(), launch.args.join(" "))?;
+    writeln!(log, "{START_MARK}{} {}", launch.program.display(), launch.args.join(" "))?;
     let errors = log.try_clone()?;
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).envs(launch.env.iter().map(|(name, value)| (name, value)));

@@ -1,0 +1,235 @@
+//! A Raft group of our own members, each in a process of its own.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+
+use crate::{
+    node::{Launch, Node},
+    poll::{READY_WITHIN, until},
+    ports::Port,
+    work_dir::WorkDir,
+};
+
+/// How a [`RaftCluster`] is started.
+#[derive(Clone, Debug)]
+pub struct RaftOptions {
+    program: PathBuf,
+    nodes: usize,
+    profile: String,
+    extra: Vec<(String, String)>,
+}
+
+impl RaftOptions {
+    /// Three members with the `default` profile. `program` is the binary `raft-node`: in the integration tests of this
+    /// package `env!("CARGO_BIN_EXE_testkit-raft-node")`, which is built from the same source and never stale.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), nodes: 3, profile: "default".to_owned(), extra: Vec::new() }
+    }
+
+    /// That many members.
+    #[must_use]
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// The timing: `lan`, `default` or `wan`.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.profile = profile.into();
+        self
+    }
+
+    /// One more parameter of the member's URL, e.g. `snapshot_every`.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// A running Raft group, ended when dropped.
+///
+/// Members are numbered from 0 here; their own ids, in URLs and logs, are from 1.
+#[derive(Debug)]
+pub struct RaftCluster {
+    // The members first: fields are dropped in this order, and a member must be down before its folder goes.
+    nodes: Vec<Node>,
+    ports: Vec<Port>,
+    options: RaftOptions,
+    folder: WorkDir,
+}
+
+impl RaftCluster {
+    /// Starts the members and waits until each of them knows the group's Raft leader.
+    ///
+    /// # Errors
+    ///
+    /// When a member ends by itself (its log is in the message) or is not ready in time.
+    pub async fn start(options: RaftOptions) -> Result<Self> {
+        let folder = WorkDir::new("raft-")?;
+        let ports = (0..options.nodes).map(|_| Port::lease()).collect::<Result<Vec<_>>>()?;
+        let mut cluster = Self { nodes: Vec::new(), ports, options, folder };
+        for i in 0..cluster.options.nodes {
+            let node = Node::start(cluster.launch(i)?)?;
+            cluster.nodes.push(node);
+        }
+        cluster.wait_ready().await?;
+        Ok(cluster)
+    }
+
+    fn launch(&self, i: usize) -> Result<Launch> {
+        let data = self.folder.path().join(format!("n{}", i + 1));
+        fs::create_dir_all(&data)?;
+        let options = &self.options;
+        let mut url = format!(
+            "raft://{}?node={}&data={}&profile={}",
+            self.authority(),
+            i + 1,
+            data.display(),
+            options.profile
+        );
+        for (name, value) in &options.extra {
+            url += &format!("&{name}={value}");
+        }
+        Ok(Launch {
+            name: format!("raft-node-{}", i + 1),
+            program: options.program.clone(),
+            args: vec![url],
+            env: vec![("RUST_LOG".to_owned(), "info".to_owned())],
+            log: self.folder.path().join(format!("n{}.log", i + 1)),
+        })
+    }
+
+    /// How many members there are, running or not.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The members' addresses, as `127.0.0.1:<port>`.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<String> {
+        self.ports.iter().map(|port| port.address().to_string()).collect()
+    }
+
+    /// The same with a comma between them: the middle of a `raft://…` URL.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.endpoints().join(",")
+    }
+
+    /// The timing it was started with, for the URL of a client.
+    #[must_use]
+    pub fn profile(&self) -> &str {
+        &self.options.profile
+    }
+
+    /// The process of one member, e.g. for its id.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such member; so do all methods that take a number.
+    #[must_use]
+    pub fn node(&self, i: usize) -> &Node {
+        &self.nodes[i]
+    }
+
+    /// SIGKILL. Its data stay for [`restart`](Self::restart).
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn kill(&self, i: usize) -> Result<()> {
+        self.node(i).kill()
+    }
+
+    /// SIGSTOP: the member's connections stay open and say nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the member is down.
+    pub fn pause(&self, i: usize) -> Result<()> {
+        self.node(i).pause()
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    ///
+    /// When the member is down.
+    pub fn resume(&self, i: usize) -> Result<()> {
+        self.node(i).resume()
+    }
+
+    /// Starts a member again with its data and port (after a kill if it still runs) and waits until it knows a Raft
+    /// leader; with a majority still down, use [`restart_unready`](Self::restart_unready).
+    ///
+    /// # Errors
+    ///
+    /// When it is not ready in time.
+    pub async fn restart(&self, i: usize) -> Result<()> {
+        self.restart_unready(i)?;
+        self.leader_found_by(i, READY_WITHIN).await.map(drop)
+    }
+
+    /// Starts a member again and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be started.
+    pub fn restart_unready(&self, i: usize) -> Result<()> {
+        self.node(i).restart()
+    }
+
+    /// Waits until every member has found a Raft leader since it was started.
+    ///
+    /// # Errors
+    ///
+    /// When one has ended, or is not ready in time.
+    pub async fn wait_ready(&self) -> Result<()> {
+        try_join_all((0..self.nodes()).map(|i| self.leader_found_by(i, READY_WITHIN))).await.map(drop)
+    }
+
+    /// The number of the Raft leader that member `i` found when it was last started. There may be another by now.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or has found none within `bound`.
+    pub async fn leader_found_by(&self, i: usize, bound: Duration) -> Result<usize> {
+        let node = self.node(i);
+        let leader = until(&format!("{} to be ready", node.name()), bound, || async move {
+            node.expect_running()?;
+            Ok(leader_in(&node.output_since_start()))
+        })
+        .await;
+        leader.with_context(|| format!("the end of its log:\n{}", node.log_tail()))
+    }
+
+    /// Where the data and logs of all members are.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+/// From the line `ready node=1 leader=2`.
+fn leader_in(output: &str) -> Option<usize> {
+    let ready = output.lines().find(|line| line.starts_with("ready node="))?;
+    let (_, leader) = ready.rsplit_once("leader=")?;
+    leader.trim().parse::<usize>().ok()?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_is_read() {
+        assert_eq!(leader_in("noise\nready node=1 leader=3\n"), Some(2));
+        assert_eq!(leader_in("noise"), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask check` and `cargo xtask deny`: what can be said without running a test.
+
+mod dependencies;
+mod lints;
+mod metadata;
+mod sources;
+
+use anyhow::Result;
+
+use crate::{
+    machine::{self, Provided},
+    run::{Run, on_path},
+    steps::Steps,
+};
+
+/// Runs all static checks.
+pub(crate) fn all(steps: &mut Steps) {
+    let mut provided = Provided::default();
+    steps.run("what the build needs", || {
+        provided = machine::provide(machine::BUILD)?;
+        Ok(())
+    });
+    if steps.any_failed() {
+        return;
+    }
+    steps.run("format", || Run::cargo().args(["fmt", "--all", "--check"]).succeed());
+    steps.run("sources", sources::check);
+    steps.run("dependencies", dependencies::check);
+    lints::all(steps, &provided);
+}
+
+/// Licences, bans and sources of all dependencies. Advisories would have to be fetched; CI may be offline.
+///
+/// # Errors
+///
+/// When cargo-deny objects, or cannot be installed.
+pub(crate) fn deny() -> Result<()> {
+    if on_path("cargo-deny").is_none() && !Run::cargo().args(["deny", "--version"]).try_quietly() {
+        Run::cargo().args(["install", "--locked", "cargo-deny"]).succeed()?;
+    }
+    Run::cargo()
+        .args(["deny", "--all-features", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"])
+        .succeed()
+}

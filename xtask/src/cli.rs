@@ -1,0 +1,77 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+/// What a developer and CI run.
+///
+/// A clean clone on a bare Debian or Ubuntu needs Rust and a C compiler; `cargo xtask test` brings the rest.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Install the servers and tools that the tests need and the machine lacks
+    ///
+    /// With apt-get, as root or through sudo; otherwise it prints the one command to run.
+    Setup,
+    /// Run every test of the workspace: unit, doc, conformance on real servers, interoperability
+    ///
+    /// First installs what is missing (see `setup`). The servers listen on free loopback ports, keep their data in
+    /// temporary folders and end with the tests.
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(TestArguments),
+    /// Run the static checks: format, lints per feature set, docs, the architecture's invariants
+    Check,
+    /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
+    Deny,
+}
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  cargo xtask test                              everything
+  cargo xtask test -p testkit                   one package
+  cargo xtask test -- observe                   tests with `observe` in their name
+  cargo xtask test -p testkit -- --nocapture    one package, with its output
+Environment:
+  TESTKIT_LOGS=all    a failing test shows the servers' logs from the beginning
+  TESTKIT_KEEP=1      the servers' folders are kept
+  CI=true             a test whose server is missing fails instead of being skipped";
+
+/// What to test.
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Only this package; may be given more than once
+    #[arg(short, long = "package", value_name = "NAME")]
+    pub(crate) packages: Vec<String>,
+    /// Install nothing: tests whose server is missing are skipped (under CI: fail)
+    #[arg(long)]
+    pub(crate) no_install: bool,
+    /// A filter, and options for the test binaries
+    #[arg(last = true, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_the_filter() {
+        let cli = Cli::parse_from(["xtask", "test", "-p", "testkit", "--", "observe", "--nocapture"]);
+        let Task::Test(arguments) = cli.task else { panic!("not a test") };
+        assert_eq!(arguments.packages, ["testkit"]);
+        assert_eq!(arguments.filter, ["observe", "--nocapture"]);
+    }
+}
