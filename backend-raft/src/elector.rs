@@ -149,6 +149,12 @@ impl RaftCoordinator {
         }
     }
 
+    /// The id of the present session, if one is open: what [`RaftAdmin::end_session`](crate::RaftAdmin) takes.
+    #[must_use]
+    pub fn session_id(&self) -> Option<u64> {
+        self.0.sessions.id()
+    }
+
     /// The configuration it was connected with.
     #[must_use]
     pub fn config(&self) -> &RaftConfig {

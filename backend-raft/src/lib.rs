@@ -25,6 +25,7 @@
 //! # Ok(()) }
 //! ```
 
+mod admin;
 mod candidacy;
 mod config;
 mod elector;
@@ -40,6 +41,7 @@ mod store;
 mod types;
 mod url;
 
+pub use admin::{MemberStatus, Place, RaftAdmin};
 pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;

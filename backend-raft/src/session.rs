@@ -95,6 +95,16 @@ impl Sessions {
     }
 }
 
+impl Sessions {
+    /// The id of the present session, if there is one.
+    pub(crate) fn id(&self) -> Option<SessionId> {
+        match &*self.0.borrow() {
+            Phase::Open(session) => Some(session.id),
+            Phase::Opening(_) | Phase::Closed => None,
+        }
+    }
+}
+
 /// The error of everything that comes after the end of the coordinator.
 pub(crate) fn closed(operation: Operation) -> Error {
     Error::new(Kind::Closed, operation).backend(error::BACKEND)

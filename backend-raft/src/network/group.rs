@@ -74,6 +74,11 @@ impl Group {
         }
     }
 
+    /// Every member and the connection to it.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (NodeId, &Link)> {
+        self.ids.iter().copied().zip(&self.links)
+    }
+
     /// The members' addresses, for messages.
     pub(crate) fn addresses(&self) -> String {
         self.links.iter().map(Link::address).collect::<Vec<_>>().join(", ")

@@ -5,7 +5,7 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::state_machine::{Command, Outcome, SessionEvent, SessionId, View};
+use crate::state_machine::{Command, Outcome, Place, SessionEvent, SessionId, View};
 use crate::store::Incarnation;
 use crate::types::{LogId, NodeId, SnapshotMeta, TypeConfig, Vote};
 
@@ -155,6 +155,11 @@ pub(crate) enum Request {
         /// The election.
         election: String,
     },
+    /// The queue of an election, confirmed by a quorum.
+    Queue {
+        /// The election.
+        election: String,
+    },
     /// A stream of what happens to a session.
     WatchSession {
         /// The session.
@@ -204,6 +209,8 @@ pub(crate) enum Response {
     Renewed(bool),
     /// To `Read`.
     View(View),
+    /// To `Queue`.
+    Queue(Vec<Place>),
     /// To `Status`.
     Status(Status),
 }

@@ -210,6 +210,9 @@ impl Service {
             Request::Read { election } => {
                 self.confirm().await.map(|()| Response::View(self.parts.replica.view(&election)))
             }
+            Request::Queue { election } => {
+                self.confirm().await.map(|()| Response::Queue(self.parts.replica.places(&election)))
+            }
             Request::WatchSession { session } => match self.watch_session(session) {
                 Ok(items) => return Answer::Stream(items),
                 Err(failure) => Err(failure),

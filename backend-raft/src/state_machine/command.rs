@@ -70,12 +70,12 @@ pub(crate) enum Command {
         /// The election.
         election: String,
     },
-    /// An administrator's removal of the leader's record.
+    /// An administrator's removal of a candidacy's record. Its owner is told.
     Remove {
+        /// The candidacy.
+        candidacy: CandidacyId,
         /// The election.
         election: String,
-        /// Only if the leader holds this token.
-        token: u64,
     },
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Command {
             Self::ExpireSessions { sessions } => write!(f, "expire {} sessions", sessions.len()),
             Self::Campaign { candidacy, election, .. } => write!(f, "campaign {candidacy} in {election}"),
             Self::Withdraw { candidacy, election, .. } => write!(f, "withdraw {candidacy} from {election}"),
-            Self::Remove { election, token } => write!(f, "remove leader {token} of {election}"),
+            Self::Remove { candidacy, election } => write!(f, "remove {candidacy} from {election}"),
         }
     }
 }

@@ -17,4 +17,4 @@ pub(crate) use command::{CandidacyId, Command, Outcome, Refusal, SessionId};
 pub(crate) use hub::{SessionEvent, View};
 pub(crate) use machine::Machine;
 pub(crate) use replica::Replica;
-pub(crate) use state::{Standing, TTL_BOUNDS_MS};
+pub(crate) use state::{Place, Standing, TTL_BOUNDS_MS};

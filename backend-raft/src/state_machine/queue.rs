@@ -88,7 +88,6 @@ impl Queue {
     }
 
     /// The seats, first to last.
-    #[cfg(test)]
     pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
         self.seats.values()
     }

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::command::{Command, Effect, Outcome, SessionId};
 use super::deadlines::Deadlines;
 use super::hub::{Hub, SessionEvent, View};
-use super::state::State;
+use super::state::{Place, State};
 use crate::types::{CommittedLeaderId, LogId, Membership};
 
 /// What one lock protects. The deadlines are in here, and not beside it, because marking a session as
@@ -168,5 +168,10 @@ impl Replica {
     pub(crate) fn view(&self, election: &str) -> View {
         let inner = self.lock();
         View { at: inner.at(), leader: inner.state.leader(election) }
+    }
+
+    /// The queue of an election as this copy knows it.
+    pub(crate) fn places(&self, election: &str) -> Vec<Place> {
+        self.lock().state.places(election)
     }
 }

@@ -71,6 +71,17 @@ pub(crate) struct Standing {
     pub(crate) token: Option<u64>,
 }
 
+/// A place in a queue, as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Whose it is.
+    pub(crate) candidacy: CandidacyId,
+    /// The candidate's id.
+    pub(crate) id: String,
+    /// The token, if it leads.
+    pub(crate) token: Option<u64>,
+}
+
 /// Sessions and elections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
@@ -104,7 +115,7 @@ impl State {
             Command::Withdraw { candidacy, floor, election } => {
                 self.withdraw(index, *candidacy, *floor, election, effects)
             }
-            Command::Remove { election, token } => self.remove(index, election, *token, effects),
+            Command::Remove { candidacy, election } => self.remove(index, *candidacy, election, effects),
         }
     }
 
@@ -218,18 +229,22 @@ impl State {
         Outcome::Removed
     }
 
-    fn remove(&mut self, index: u64, election: &str, token: u64, effects: &mut Vec<Effect>) -> Outcome {
+    fn remove(
+        &mut self,
+        index: u64,
+        candidacy: CandidacyId,
+        election: &str,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
         let Some(queue) = self.elections.get_mut(election) else { return Outcome::Absent };
-        let Some(head) = queue.leader().filter(|seat| seat.token == Some(token)) else {
-            return Outcome::Absent;
-        };
-        let candidacy = head.candidacy;
-        queue.take(candidacy);
+        let Some(seat) = queue.take(candidacy) else { return Outcome::Absent };
         if let Some(session) = self.sessions.get_mut(&candidacy.session) {
             session.bury(candidacy.number);
         }
         effects.push(Effect::Deposed { candidacy });
-        self.settle(index, election, effects);
+        if seat.token.is_some() {
+            self.settle(index, election, effects);
+        }
         Outcome::Removed
     }
 
@@ -259,6 +274,12 @@ impl State {
     pub(crate) fn leader(&self, election: &str) -> Option<LeaderRecord> {
         let seat = self.elections.get(election)?.leader()?;
         Some(LeaderRecord { id: seat.id.clone(), value: seat.value.clone(), token: seat.token? })
+    }
+
+    /// The queue of an election, first to last.
+    pub(crate) fn places(&self, election: &str) -> Vec<Place> {
+        let place = |seat: &Seat| Place { candidacy: seat.candidacy, id: seat.id.clone(), token: seat.token };
+        self.elections.get(election).into_iter().flat_map(Queue::seats).map(place).collect()
     }
 
     /// Every election and its queue.

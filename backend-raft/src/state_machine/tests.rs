@@ -130,9 +130,10 @@ fn a_removed_leader_is_told_and_cannot_come_back_by_a_duplicate() {
     let mut machine = Machine::default();
     let session = machine.open();
     machine.campaign(session, 0, "e");
-    let remove = |token| Command::Remove { election: "e".into(), token };
-    assert_eq!(machine.apply(remove(1)), Outcome::Absent, "another token");
-    assert_eq!(machine.apply(remove(2)), Outcome::Removed);
+    let remove =
+        |number| Command::Remove { candidacy: CandidacyId { session, number }, election: "e".into() };
+    assert_eq!(machine.apply(remove(1)), Outcome::Absent, "another candidacy");
+    assert_eq!(machine.apply(remove(0)), Outcome::Removed);
     assert_eq!(machine.effects[0], Effect::Deposed { candidacy: CandidacyId { session, number: 0 } });
     assert_eq!(machine.campaign(session, 0, "e"), Outcome::Withdrawn);
 }
@@ -192,7 +193,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         }),
         4 => (candidacy(), 0..4u64, election())
             .prop_map(|(candidacy, floor, election)| Command::Withdraw { candidacy, floor, election }),
-        1 => (election(), 0..40u64).prop_map(|(election, token)| Command::Remove { election, token }),
+        1 => (candidacy(), election()).prop_map(|(candidacy, election)| Command::Remove { candidacy, election }),
     ]
 }
 

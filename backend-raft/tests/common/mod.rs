@@ -16,15 +16,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for a future, but not for ever.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
 /// Free ports below those of outgoing connections.
-pub fn free_ports(count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     // Each test process starts elsewhere, so that tests that run at once do not meet.
     let start = 20_000 + (std::process::id() % 1000) as u16 * 10;
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
@@ -40,7 +40,7 @@ pub fn free_ports(count: usize) -> Vec<u16> {
 }
 
 /// One node process.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     log: PathBuf,
@@ -71,14 +71,14 @@ impl Process {
     }
 
     /// Waits for the line `ready` and tells which node was the Raft leader then.
-    pub fn ready(&self) -> u64 {
+    pub(crate) fn ready(&self) -> u64 {
         let line = self.lines.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|_| panic!("a node is not ready:\n{}", self.log()));
         line.rsplit_once("leader=").unwrap().1.parse().unwrap()
     }
 
     /// Waits for its end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -91,7 +91,7 @@ impl Process {
     }
 
     /// What it wrote to standard error.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
@@ -107,16 +107,16 @@ impl Drop for Process {
 }
 
 /// Three nodes in processes of their own.
-pub struct Cluster {
-    pub dir: TempDir,
-    pub members: Vec<String>,
+pub(crate) struct Cluster {
+    pub(crate) dir: TempDir,
+    pub(crate) members: Vec<String>,
     parameters: String,
     nodes: Vec<Option<Process>>,
 }
 
 impl Cluster {
     /// Starts three nodes, each by one command, and waits until the group is formed.
-    pub fn start(parameters: &str) -> Self {
+    pub(crate) fn start(parameters: &str) -> Self {
         let mut cluster = Self::prepare(parameters);
         (1..=3).for_each(|id| cluster.start_node(id));
         for node in cluster.nodes.iter().flatten() {
@@ -126,66 +126,66 @@ impl Cluster {
     }
 
     /// Three addresses and no node yet.
-    pub fn prepare(parameters: &str) -> Self {
+    pub(crate) fn prepare(parameters: &str) -> Self {
         let members = free_ports(3).into_iter().map(|port| format!("127.0.0.1:{port}")).collect();
         let nodes = (0..3).map(|_| None).collect();
         Self { dir: tempfile::tempdir().unwrap(), members, parameters: parameters.into(), nodes }
     }
 
     /// A node's data directory.
-    pub fn data(&self, id: u64) -> PathBuf {
+    pub(crate) fn data(&self, id: u64) -> PathBuf {
         self.dir.path().join(format!("node-{id}"))
     }
 
     /// The command line of a node.
-    pub fn url(&self, id: u64, data: &Path) -> String {
+    pub(crate) fn url(&self, id: u64, data: &Path) -> String {
         let (members, data) = (self.members.join(","), data.display());
         format!("raft://{members}?node={id}&data={data}&{}", self.parameters)
     }
 
     /// Starts a node.
-    pub fn start_node(&mut self, id: u64) {
+    pub(crate) fn start_node(&mut self, id: u64) {
         let log = self.dir.path().join(format!("node-{id}.log"));
         let process = Process::start(&self.url(id, &self.data(id)), log);
         self.nodes[id as usize - 1] = Some(process);
     }
 
     /// Starts any command line, logging under `name`.
-    pub fn start_url(&self, url: &str, name: &str) -> Process {
+    pub(crate) fn start_url(&self, url: &str, name: &str) -> Process {
         Process::start(url, self.dir.path().join(name))
     }
 
     /// A node's process.
-    pub fn node(&mut self, id: u64) -> &mut Process {
+    pub(crate) fn node(&mut self, id: u64) -> &mut Process {
         self.nodes[id as usize - 1].as_mut().unwrap()
     }
 
     /// Kills a node without warning.
-    pub fn kill(&mut self, id: u64) {
+    pub(crate) fn kill(&mut self, id: u64) {
         let mut process = self.nodes[id as usize - 1].take().unwrap();
         process.signal(Signal::KILL);
         process.wait();
     }
 
     /// Asks a node to stop and waits until it has.
-    pub fn terminate(&mut self, id: u64) -> ExitStatus {
+    pub(crate) fn terminate(&mut self, id: u64) -> ExitStatus {
         let mut process = self.nodes[id as usize - 1].take().unwrap();
         process.signal(Signal::TERM);
         process.wait()
     }
 
     /// A client's configuration.
-    pub fn client_config(&self) -> RaftConfig {
+    pub(crate) fn client_config(&self) -> RaftConfig {
         RaftConfig::new(self.members.clone())
     }
 
     /// A client whose session lives for `ttl`.
-    pub async fn client(&self, ttl: Duration) -> RaftCoordinator {
+    pub(crate) async fn client(&self, ttl: Duration) -> RaftCoordinator {
         soon("a client", RaftCoordinator::connect(self.client_config().with_ttl(ttl))).await.unwrap()
     }
 
     /// The Raft leader, asked of the nodes' own logs: the last of them that took office.
-    pub fn raft_leader(&self) -> u64 {
+    pub(crate) fn raft_leader(&self) -> u64 {
         let started = Instant::now();
         loop {
             let office = |id: u64| {
