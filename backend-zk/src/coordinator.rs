@@ -50,7 +50,7 @@ impl ZkCoordinator {
         if config.endpoints.is_empty() {
             return Err(crate::config::invalid("no endpoint is given"));
         }
-        Self::start(config, Source::Servers).await
+        Self::start(config, Source::Servers { granted: None }).await
     }
 
     /// Coordinates over one client, configured by the caller (TLS, SASL, a chroot).
@@ -88,15 +88,14 @@ impl ZkCoordinator {
         config.validate()?;
         let config = Arc::new(config);
         let clock: Arc<dyn Clock> = Arc::new(BootClock);
-        let first = source.open(&config, &clock).await?;
-        tracing::info!(session = %first.0.client.session_id(), timing = ?first.0.timing, "ZooKeeper session opened");
-        let (phase, phases) = watch::channel(Phase::Opening);
+        let (session, last) = source.open(&config, &clock).await?;
+        tracing::info!(session = %session.client.session_id(), timing = ?session.timing, "ZooKeeper session opened");
+        let (phase, phases) = watch::channel(Phase::Live(session.clone()));
         let (commands, inbox) = mpsc::unbounded_channel();
         let runtime = Handle::current();
         let owner = Owner { config: config.clone(), source, clock: clock.clone(), phase, commands: inbox };
         let shared = Shared { config, runtime, clock, phase: phases, commands, feeds: Mutex::default() };
-        // Published before anybody can ask, so that the first campaign needs no turn of the owner.
-        shared.runtime.spawn(owner.run(first));
+        shared.runtime.spawn(owner.run((session, last)));
         Ok(Arc::new(Self(Arc::new(shared))))
     }
 

@@ -60,10 +60,9 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Lives until the coordinator is closed or abandoned.
-    pub(crate) async fn run(mut self, first: (Session, Committed)) {
+    pub(crate) async fn run(mut self, first: (Arc<Session>, Committed)) {
         let mut next = Some(first);
         while let Some((session, committed)) = next.take() {
-            let session = Arc::new(session);
             self.phase.send_replace(Phase::Live(session.clone()));
             let end = self.serve(&session, committed).await;
             let states = session.client.state_watcher();
@@ -141,7 +140,7 @@ impl Owner {
     }
 
     /// Opens the next session, however long it takes; `None` if there will be none.
-    async fn reopen(&mut self) -> Option<(Session, Committed)> {
+    async fn reopen(&mut self) -> Option<(Arc<Session>, Committed)> {
         let mut backoff = Backoff::default();
         loop {
             let opening = self.source.open(&self.config, &self.clock);

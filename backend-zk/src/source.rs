@@ -21,7 +21,10 @@ pub type Clients = Arc<dyn Fn() -> BoxFuture<'static, Result<zk::Client, zk::Err
 /// Where sessions come from.
 pub(crate) enum Source {
     /// The endpoints of the configuration.
-    Servers,
+    Servers {
+        /// The timeout that they granted last, if it is not the one that was asked for.
+        granted: Option<Duration>,
+    },
     /// The user opens them.
     Clients(Clients),
     /// One, and no other after it.
@@ -34,7 +37,7 @@ impl Source {
         &mut self,
         config: &Config,
         clock: &Arc<dyn Clock>,
-    ) -> Result<(Session, Committed)> {
+    ) -> Result<(Arc<Session>, Committed)> {
         if let Self::Once(client) = self {
             let client = client.take().ok_or_else(|| {
                 Error::new(Kind::Closed, Operation::Connect).backend(BACKEND).message(
@@ -44,15 +47,16 @@ impl Source {
             // Two renewals, so it may take longer than the connect timeout; the session's own timeout bounds it.
             let bound = Instant::now() + config.connect_timeout + client.session_timeout();
             let adopted = timeout_at(bound, Session::adopt(client, clock.clone(), config)).await;
-            return adopted
+            let (session, last) = adopted
                 .map_err(|_| unreachable(config, None))?
-                .map_err(|error| Failure(Operation::Connect, error).into());
+                .map_err(|error| Error::from(Failure(Operation::Connect, error)))?;
+            return Ok((Arc::new(session), last));
         }
         let deadline = Instant::now() + config.connect_timeout;
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
         loop {
             let error = match timeout_at(deadline, self.attempt(config, clock)).await {
-                Ok(Ok(session)) => return Ok(session),
+                Ok(Ok((session, last))) => return Ok((Arc::new(session), last)),
                 Ok(Err(error)) if is_passing(&error) => error,
                 Ok(Err(error)) => return Err(unreachable(config, Some(error))),
                 Err(_) => return Err(unreachable(config, None)),
@@ -66,20 +70,33 @@ impl Source {
     }
 
     async fn attempt(
-        &self,
+        &mut self,
         config: &Config,
         clock: &Arc<dyn Clock>,
     ) -> Result<(Session, Committed), zk::Error> {
-        let before = clock.now();
+        let mut before = clock.now();
         let client = match self {
             Self::Clients(clients) => clients().await?,
-            Self::Servers | Self::Once(_) => connect(config, config.timeout).await?,
+            // `open` has taken the other one.
+            Self::Once(_) => return Err(zk::Error::ClientClosed),
+            Self::Servers { granted } => {
+                let asked = granted.unwrap_or(config.timeout);
+                let client = connect(config, asked).await?;
+                if client.session_timeout() == asked {
+                    client
+                } else {
+                    // The client's own timeouts follow from what it asked for, and would not fit.
+                    let fitting = *granted.insert(client.session_timeout());
+                    drop(client);
+                    before = clock.now();
+                    connect(config, fitting).await?
+                }
+            }
         };
-        let granted = client.session_timeout();
-        if granted != config.timeout {
+        if client.session_timeout() != config.timeout {
             tracing::warn!(
-                asked = ?config.timeout, ?granted,
-                "the servers granted another session timeout: it is used (they grant 2 to 20 of their ticks)"
+                asked = ?config.timeout, granted = ?client.session_timeout(),
+                "the servers granted another session timeout, which is used: they grant 2 to 20 of their ticks"
             );
         }
         let session = Session::fresh(client, before, clock.clone(), config);

@@ -72,3 +72,16 @@ pub async fn records(admin: &ZkAdmin, election: &str, count: usize) -> Vec<testk
 pub async fn single() -> Zk {
     patiently("starting ZooKeeper", Zk::single()).await.unwrap()
 }
+
+/// Ends a session as if it had expired. Its owner reconnects at once when the administrator takes it over, and may be
+/// the quicker one: then again.
+pub async fn expire(admin: &ZkAdmin, session: i64) {
+    patiently("expiring a session", async {
+        while let Err(error) = admin.expire(session).await {
+            if error.to_string().contains("ended already") {
+                break;
+            }
+        }
+    })
+    .await;
+}
