@@ -143,6 +143,12 @@ impl Service {
         self.inner.look(|state| state.records(election))
     }
 
+    /// The tokens of an election's records, in the order of the queue: the first is the leader's.
+    #[must_use]
+    pub fn tokens(&self, election: &ElectionName) -> Vec<FencingToken> {
+        self.inner.look(|state| state.tokens(election))
+    }
+
     /// How many sessions are open.
     #[must_use]
     pub fn sessions(&self) -> usize {

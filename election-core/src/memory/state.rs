@@ -197,6 +197,10 @@ impl State {
         self.elections.get(name).map_or(0, |election| election.queue.len())
     }
 
+    pub(super) fn tokens(&self, name: &ElectionName) -> Vec<FencingToken> {
+        self.elections.get(name).map_or(Vec::new(), |election| election.queue.keys().copied().collect())
+    }
+
     pub(super) fn sessions(&self) -> usize {
         self.sessions.len()
     }
