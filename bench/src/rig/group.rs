@@ -1,0 +1,69 @@
+//! A Raft group: one member embedded in this process, the others in `driver` processes of their own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use election::Coordinator;
+use testkit::{WorkDir, ports::Port};
+use tokio::sync::Mutex;
+
+use super::Setting;
+use crate::raw::disk::RawDisk;
+use crate::worker::Worker;
+
+/// The addresses and folders of a group, and the members that run in processes of their own.
+pub(super) struct Group {
+    // Processes before folders: fields are dropped in this order.
+    workers: Mutex<Vec<Worker>>,
+    fast: bool,
+    ports: Vec<Port>,
+    folder: WorkDir,
+}
+
+impl Group {
+    /// Reserves the addresses. Nothing is started before somebody wants to be a member.
+    pub(super) fn new(setting: Setting) -> Result<Self> {
+        let ports = (0..setting.servers).map(|_| Port::lease()).collect::<Result<_>>()?;
+        Ok(Self {
+            workers: Mutex::default(),
+            fast: setting.fast,
+            ports,
+            folder: WorkDir::new("bench-raft-")?,
+        })
+    }
+
+    /// Starts the group with its first member in this process; `args` are those of a driver for the others.
+    pub(super) async fn embed(
+        &self,
+        driver: &Path,
+        args: impl Fn(usize) -> Vec<String>,
+    ) -> Result<Arc<dyn Coordinator>> {
+        let others = (1..self.ports.len()).map(|i| Worker::start(driver, &args(i)));
+        *self.workers.lock().await = others.collect::<Result<_>>()?;
+        let [.., folder] = self.member_args(0);
+        Ok(election::connect(&format!("{}&node=1&data={folder}", self.url())).await?)
+    }
+
+    /// The URL of a client of the group.
+    pub(super) fn url(&self) -> String {
+        let profile = if self.fast { "lan" } else { "default" };
+        format!("raft://{}?patience=30s&profile={profile}", self.endpoints())
+    }
+
+    fn endpoints(&self) -> String {
+        let addresses: Vec<String> = self.ports.iter().map(|port| port.address().to_string()).collect();
+        addresses.join(",")
+    }
+
+    /// What makes a `driver` the member `i`, besides what all backends are told.
+    pub(super) fn member_args(&self, i: usize) -> [String; 4] {
+        let folder = self.folder.path().join(i.to_string()).display().to_string();
+        ["--endpoints".into(), self.endpoints(), "--data-dir".into(), folder]
+    }
+
+    /// What a committed write costs on this disk at least.
+    pub(super) fn raw(&self) -> Result<RawDisk> {
+        RawDisk::new(self.folder.path(), self.ports.len())
+    }
+}

@@ -1,0 +1,125 @@
+//! Which backends, how many servers, and how they are tuned.
+
+use std::fmt;
+use std::time::Duration;
+
+use testkit::need::{self, Tool};
+use testkit::{etcd::EtcdOptions, zk::ZkOptions};
+
+/// A backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The memory of this process, the zero line: what the trait itself costs.
+    Memory,
+    /// etcd.
+    Etcd,
+    /// ZooKeeper.
+    Zk,
+    /// Embedded Raft.
+    Raft,
+}
+
+impl Backend {
+    /// Every backend whose feature is on and whose server is here. A server that is missing fails the run under
+    /// CI; on a laptop its backend is left out, with a line on the terminal.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let all = [Self::Memory, Self::Etcd, Self::Zk, Self::Raft];
+        all.into_iter().filter(|backend| backend.is_here()).collect()
+    }
+
+    fn is_here(self) -> bool {
+        match self {
+            Self::Memory => true,
+            Self::Etcd => cfg!(feature = "etcd") && need::has(Tool::Etcd),
+            Self::Zk => cfg!(feature = "zk") && need::has(Tool::ZooKeeper),
+            Self::Raft => cfg!(feature = "raft"),
+        }
+    }
+
+    /// Whether every process of ours is a server, too.
+    #[must_use]
+    pub fn is_embedded(self) -> bool {
+        self == Self::Raft
+    }
+
+    /// Its name, as in a URL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Etcd => "etcd",
+            Self::Zk => "zk",
+            Self::Raft => "raft",
+        }
+    }
+}
+
+/// One backend on so many servers, tuned or not. Shown as `etcd-1` or `etcd-fast-3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The backend.
+    pub backend: Backend,
+    /// How many servers (for Raft: members).
+    pub servers: usize,
+    /// Whether the servers are tuned for a fast failover.
+    pub fast: bool,
+}
+
+impl Setting {
+    /// One server with default settings.
+    #[must_use]
+    pub fn single(backend: Backend) -> Self {
+        Self { backend, servers: 1, fast: false }
+    }
+
+    /// The same, tuned.
+    #[must_use]
+    pub fn fast(self) -> Self {
+        Self { fast: true, ..self }
+    }
+
+    /// The smallest TTL that such servers grant.
+    #[must_use]
+    pub fn ttl(self) -> Duration {
+        match self.backend {
+            Backend::Memory => Duration::from_secs(1),
+            Backend::Etcd => self.etcd().minimum_ttl(),
+            Backend::Zk => self.zk().minimum_session(),
+            // Raft has no minimum worth the name: these are the profiles' own.
+            Backend::Raft => Duration::from_millis(if self.fast { 100 } else { 400 }),
+        }
+    }
+
+    pub(super) fn etcd(self) -> EtcdOptions {
+        let options = EtcdOptions::new().nodes(self.servers);
+        if self.fast { options.fast() } else { options }
+    }
+
+    pub(super) fn zk(self) -> ZkOptions {
+        let options = ZkOptions::new().nodes(self.servers);
+        if self.fast { options.fast() } else { options }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.backend, self.fast) {
+            (Backend::Memory, _) => f.write_str("memory"),
+            (backend, false) => write!(f, "{}-{}", backend.name(), self.servers),
+            (backend, true) => write!(f, "{}-fast-{}", backend.name(), self.servers),
+        }
+    }
+}
+
+/// Every backend that can run here, on each of these numbers of servers.
+#[must_use]
+pub fn settings(servers: &[usize]) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for backend in Backend::all() {
+        // The memory of a process is one, however many servers the others have.
+        let counts = if backend == Backend::Memory { &[1][..] } else { servers };
+        settings.extend(counts.iter().map(|&servers| Setting { servers, ..Setting::single(backend) }));
+    }
+    settings
+}
