@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`etcd`], [`zk`], [`raft`] | real servers, one or three of them, on free loopback ports in temporary folders |
 //! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
+//! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
 //! | [`need`] | what a test needs from the machine: missing, it fails under CI and is skipped on a laptop |
 //! | [`tls`] | a certificate authority for one test |
 //!
@@ -30,6 +31,8 @@
 #![forbid(unsafe_code)]
 
 pub mod etcd;
+pub mod fixture;
+pub mod interop;
 pub mod need;
 mod node;
 mod poll;

@@ -36,8 +36,6 @@ pub struct Launch {
 }
 
 /// A server process that can be killed, paused and started again under the same name.
-///
-/// Dropped while a test panics, it prints the end of its log.
 pub struct Node {
     launch: Launch,
     /// `None` while the server is down.
@@ -168,11 +166,14 @@ impl fmt::Debug for Node {
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!("---- {} ({}) ----\n{}\n----", self.name(), self.launch.log.display(), self.log_tail());
-        }
+/// Prints the ends of the logs of all servers when their test fails. To be called before any of them is ended: what the
+/// others then say of the dead would push out what matters.
+pub(crate) fn show_logs_of_failed_test<'a>(nodes: impl IntoIterator<Item = &'a Node>) {
+    if !thread::panicking() {
+        return;
+    }
+    for node in nodes {
+        eprintln!("---- {} ({}) ----\n{}\n----", node.name(), node.log().display(), node.log_tail());
     }
 }
 

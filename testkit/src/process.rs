@@ -76,6 +76,15 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// Asks it to end (SIGINT), as Ctrl-C does.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn interrupt(&self) -> Result<()> {
+        self.signal(Signal::INT)
+    }
+
     /// Ends it (SIGKILL) and waits until the kernel has closed its sockets and files.
     ///
     /// # Errors

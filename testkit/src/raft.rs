@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use futures::future::try_join_all;
 
 use crate::{
-    node::{Launch, Node},
+    node::{Launch, Node, show_logs_of_failed_test},
     poll::{READY_WITHIN, until},
     ports::Port,
     work_dir::WorkDir,
@@ -213,6 +213,12 @@ impl RaftCluster {
     #[must_use]
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+}
+
+impl Drop for RaftCluster {
+    fn drop(&mut self) {
+        show_logs_of_failed_test(&self.nodes);
     }
 }
 

@@ -33,6 +33,11 @@ impl WorkDir {
         Ok(Self { folder })
     }
 
+    /// Keeps the folder until a later process finds that this one has ended.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 
 use super::{EtcdOptions, http};
 use crate::{
-    node::{Launch, Node},
+    node::{Launch, Node, show_logs_of_failed_test},
     poll::{READY_WITHIN, until},
     ports::Port,
     tls::Certificates,
@@ -233,6 +233,12 @@ impl Etcd {
     #[must_use]
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        show_logs_of_failed_test(self.members.iter().map(|member| &member.node));
     }
 }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "zk")]
 mod admin;
 mod four_letter;
+mod launch;
 mod options;
 mod server;
 #[cfg(feature = "zk")]

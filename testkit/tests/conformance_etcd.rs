@@ -1,0 +1,8 @@
+//! The laws on one etcd server.
+#![forbid(unsafe_code)]
+#![cfg(feature = "etcd")]
+
+use election_core::conformance::conformance_tests;
+use testkit::fixture::EtcdService;
+
+conformance_tests!(EtcdService::single);
