@@ -74,12 +74,13 @@ pub async fn single() -> Zk {
 }
 
 /// Ends a session as if it had expired. Its owner reconnects at once when the administrator takes it over, and may be
-/// the quicker one: then again.
+/// the quicker one: then again, until the servers say that there is no such session.
 pub async fn expire(admin: &ZkAdmin, session: i64) {
     patiently("expiring a session", async {
-        while let Err(error) = admin.expire(session).await {
-            if error.to_string().contains("ended already") {
-                break;
+        loop {
+            match admin.expire(session).await {
+                Err(error) if error.to_string().contains("ended already") => return,
+                Ok(()) | Err(_) => {}
             }
         }
     })
