@@ -141,3 +141,108 @@ pub(crate) fn in_election(kind: Kind, operation: Operation, election: &ElectionN
 pub(crate) fn unexpected(operation: Operation, what: impl std::fmt::Debug) -> Error {
     Error::new(Kind::Unexpected, operation).backend(BACKEND).message(format!("unexpected answer {what:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn every_error_of_a_call_has_its_kind() {
+        let refused = |refused| CallError::Refused(refused);
+        let failure = |failure| CallError::Failure(failure);
+        let why = String::new;
+        for (error, expected) in [
+            (CallError::Connection(why()), Kind::Unavailable),
+            (CallError::Timeout(Duration::ZERO), Kind::Timeout),
+            (refused(Refused::Version { theirs: 2 }), Kind::InvalidConfig),
+            (refused(Refused::Cluster { theirs: why(), ours: why() }), Kind::InvalidConfig),
+            (refused(Refused::Node { theirs: 1, ours: 2 }), Kind::InvalidConfig),
+            (refused(Refused::Incarnation { id: 1 }), Kind::InvalidConfig),
+            (refused(Refused::Stranger { id: 1 }), Kind::InvalidConfig),
+            (refused(Refused::Unable { why: why() }), Kind::Unavailable),
+            (failure(Failure::NotLeader { leader: None }), Kind::Unavailable),
+            (failure(Failure::NoQuorum), Kind::Unavailable),
+            (failure(Failure::Embargo), Kind::Unavailable),
+            (failure(Failure::Stopped { why: why() }), Kind::Unavailable),
+            (failure(Failure::Unknown), Kind::Timeout),
+            (failure(Failure::Forbidden { why: why() }), Kind::Unexpected),
+        ] {
+            assert_eq!(kind(&error), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_a_member_has_its_kind_and_says_what_to_do() {
+        let path = std::path::PathBuf::from("/data");
+        let store = |error| NodeError::Store(Arc::new(error));
+        let io = |kind| io::Error::from(kind);
+        for (error, expected, says) in [
+            (
+                NodeError::Listen { address: "h:1".into(), error: "in use".into() },
+                Kind::InvalidConfig,
+                "listen on h:1",
+            ),
+            (store(StoreError::InUse { path: path.clone() }), Kind::InvalidConfig, "give this node its own"),
+            (
+                store(StoreError::OtherCluster {
+                    path: path.clone(),
+                    found: "a".into(),
+                    expected: "b".into(),
+                }),
+                Kind::InvalidConfig,
+                "belongs to cluster",
+            ),
+            (
+                store(StoreError::OtherNode { path: path.clone(), found: 1, expected: 2 }),
+                Kind::InvalidConfig,
+                "belongs to node 1",
+            ),
+            (
+                store(StoreError::Format { path: path.clone(), found: 9, expected: 1 }),
+                Kind::InvalidConfig,
+                "upgrade",
+            ),
+            (
+                store(StoreError::DiskFull { path: path.clone(), error: io(io::ErrorKind::StorageFull) }),
+                Kind::Unavailable,
+                "free some space",
+            ),
+            (
+                store(StoreError::Io { path: path.clone(), error: io(io::ErrorKind::PermissionDenied) }),
+                Kind::PermissionDenied,
+                "/data",
+            ),
+            (
+                store(StoreError::Io { path, error: io(io::ErrorKind::InvalidData) }),
+                Kind::Unexpected,
+                "/data",
+            ),
+            (
+                NodeError::Refused { by: 2, refused: Refused::Incarnation { id: 1 } },
+                Kind::InvalidConfig,
+                "must join under a new id",
+            ),
+            (NodeError::DiskFull { why: "x".into() }, Kind::Unavailable, "free some space"),
+            (NodeError::Disk { why: "x".into() }, Kind::Unavailable, "repair it"),
+            (NodeError::stopped("x"), Kind::Unavailable, "has stopped"),
+        ] {
+            let ours = Error::from(error);
+            assert_eq!(ours.kind(), expected, "{ours}");
+            assert!(
+                ours.to_string().starts_with("raft: connect: ") && ours.to_string().contains(says),
+                "{ours}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let log = |kind| (kind, "why".to_owned());
+        let full = NodeError::from_fatal(&Fatal::Stopped, Some(&log(io::ErrorKind::StorageFull)));
+        assert!(matches!(full, NodeError::DiskFull { .. }));
+        let broken = NodeError::from_fatal(&Fatal::Stopped, Some(&log(io::ErrorKind::Other)));
+        assert!(matches!(broken, NodeError::Disk { .. }));
+        assert!(matches!(NodeError::from_fatal(&Fatal::Stopped, None), NodeError::Stopped { .. }));
+    }
+}

@@ -34,6 +34,7 @@ mod member;
 mod network;
 mod node;
 mod observe;
+mod registry;
 mod runtime;
 mod session;
 mod state_machine;

@@ -10,9 +10,9 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::candidacy::Registry;
 use crate::error;
 use crate::network::{Group, GroupError, Item, Request, Response};
+use crate::registry::Registry;
 use crate::state_machine::{Command, Outcome, SessionId};
 
 /// How long a watch may take to be opened before it is tried anew. Short: meanwhile grants are not heard of.

@@ -37,13 +37,23 @@ impl Node {
     /// Opens the data directory, starts to listen and to take part in Raft, and sees to it that the group is
     /// formed. It does not wait for the others.
     pub(crate) async fn start(config: &RaftConfig, own: &NodeConfig) -> Result<Self, NodeError> {
-        let members = config.by_id();
-        let address = own.listen.clone().unwrap_or_else(|| members[&own.id].clone());
+        let address = own.listen.clone().unwrap_or_else(|| config.by_id()[&own.id].clone());
         // Before the store: a port in use is the cheaper thing to find out.
         let listener = TcpListener::bind(&address)
             .await
             .map_err(|error| NodeError::Listen { address, error: error.to_string() })?;
         let store = open_store(config, own).await?;
+        Self::run(config, own, listener, store).await
+    }
+
+    /// Starts everything on a store that is open.
+    pub(super) async fn run(
+        config: &RaftConfig,
+        own: &NodeConfig,
+        listener: TcpListener,
+        store: Store,
+    ) -> Result<Self, NodeError> {
+        let members = config.by_id();
         let sender = Sender::Member { id: own.id, incarnation: store.identity.incarnation };
         let peers = Peers::new(&config.cluster, own.id, sender, &members, config.raft.election_max);
         let replica = Replica::default();

@@ -41,9 +41,9 @@ pub(super) async fn watch(
         error = refused(&peers) => error,
     };
     tracing::error!(node = raft.node_id(), %error, "this node stops");
-    failed.send_replace(Some(error));
     stop.cancel();
     raft.shutdown().await.ok();
+    failed.send_replace(Some(error));
 }
 
 /// Waits until Raft has stopped, which it does when the disk fails.

@@ -15,5 +15,7 @@ mod health;
 mod office;
 mod renewals;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use boot::Node;

@@ -9,6 +9,7 @@ mod hub;
 mod machine;
 mod queue;
 mod replica;
+mod session;
 mod state;
 #[cfg(test)]
 mod tests;

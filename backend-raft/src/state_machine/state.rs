@@ -12,44 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{CandidacyId, Command, Effect, Outcome, Refusal, SessionId};
 use super::queue::{Queue, Seat};
+use super::session::Session;
 
 /// The shortest and the longest TTL of a session, in milliseconds.
 pub(crate) const TTL_BOUNDS_MS: std::ops::RangeInclusive<u64> = 20..=3_600_000;
 /// The most sessions of a group, and the most candidacies of a session.
 const MAX_SESSIONS: usize = 100_000;
 const MAX_CANDIDACIES: usize = 100_000;
-
-/// One session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Session {
-    nonce: u128,
-    ttl_ms: u64,
-    /// Every candidacy in a queue, by number, and the election it is in.
-    candidacies: BTreeMap<u64, String>,
-    /// Numbers that were withdrawn or removed and may still be asked for by a duplicate that is under way.
-    /// Only numbers at or above `floor` need this memory, so it is as small as the client's number of
-    /// requests in flight.
-    buried: BTreeSet<u64>,
-    floor: u64,
-}
-
-impl Session {
-    /// Notes which numbers are settled.
-    fn raise_floor(&mut self, floor: u64) {
-        if floor > self.floor {
-            self.floor = floor;
-            self.buried = self.buried.split_off(&floor);
-        }
-    }
-
-    /// Makes sure that a duplicate of a campaign under this number comes to nothing.
-    fn bury(&mut self, number: u64) {
-        self.candidacies.remove(&number);
-        if number >= self.floor {
-            self.buried.insert(number);
-        }
-    }
-}
 
 /// The leader of an election as observers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,9 +98,7 @@ impl State {
         if self.sessions.len() >= MAX_SESSIONS {
             return Outcome::Refused(Refusal::Sessions);
         }
-        let session =
-            Session { nonce, ttl_ms, candidacies: BTreeMap::new(), buried: BTreeSet::new(), floor: 0 };
-        self.sessions.insert(index, session);
+        self.sessions.insert(index, Session::new(nonce, ttl_ms));
         self.nonces.insert(nonce, index);
         effects.push(Effect::SessionOpened { session: index, ttl_ms });
         Outcome::Opened { session: index }

@@ -1,6 +1,5 @@
 //! The log as openraft sees it: in memory at once, on disk when acknowledged.
 
-use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -15,12 +14,11 @@ use tokio::sync::oneshot;
 
 use super::error::to_io;
 use super::identity::Incarnation;
+use super::memory::Memory;
 use super::row;
 use super::writer::{self, Failure, Job, LOG, MARKS};
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
-/// How many bytes of flushed entries stay in memory for followers that are a little behind.
-const TAIL_BYTES: usize = 8 * 1024 * 1024;
 /// The most bytes of entries handed out at once, so that a batch fits into a message.
 const BATCH_BYTES: usize = 1024 * 1024;
 
@@ -31,70 +29,6 @@ pub(crate) struct LogStore {
     memory: Arc<Mutex<Memory>>,
     jobs: Sender<Job>,
     failure: Arc<OnceLock<Failure>>,
-}
-
-/// What is known without asking the disk.
-#[derive(Debug, Default)]
-struct Memory {
-    vote: Option<Vote>,
-    committed: Option<LogId>,
-    purged: Option<LogId>,
-    last: Option<LogId>,
-    /// The newest entries, without a gap, and their sizes: all that are not on disk yet, and some that are.
-    tail: VecDeque<(Entry, usize)>,
-    tail_bytes: usize,
-    /// Everything up to here is on disk.
-    flushed: Option<u64>,
-}
-
-impl Memory {
-    /// The index of the first entry of the tail; one past the end if it is empty.
-    fn tail_start(&self) -> u64 {
-        self.tail.front().map_or_else(|| self.last.map_or(0, |id| id.index + 1), |(entry, _)| entry.index())
-    }
-
-    fn push(&mut self, entry: Entry, bytes: usize) {
-        self.last = Some(entry.log_id());
-        self.tail_bytes += bytes;
-        self.tail.push_back((entry, bytes));
-    }
-
-    /// Notes that everything up to `index` is on disk and frees what need not be kept.
-    fn flushed(&mut self, index: u64) {
-        self.flushed = self.flushed.max(Some(index));
-        while self.tail_bytes > TAIL_BYTES
-            && let Some((first, _)) = self.tail.front()
-            && Some(first.index()) <= self.flushed
-        {
-            self.drop_first();
-        }
-    }
-
-    fn drop_first(&mut self) {
-        if let Some((_, bytes)) = self.tail.pop_front() {
-            self.tail_bytes -= bytes;
-        }
-    }
-
-    fn truncate(&mut self, from: u64) {
-        while let Some((last, bytes)) = self.tail.back()
-            && last.index() >= from
-        {
-            self.tail_bytes -= bytes;
-            self.tail.pop_back();
-        }
-        self.flushed = self.flushed.min(from.checked_sub(1));
-    }
-
-    fn purge(&mut self, upto: LogId) {
-        self.purged = self.purged.max(Some(upto));
-        self.last = self.last.max(Some(upto));
-        while let Some((first, _)) = self.tail.front()
-            && first.index() <= upto.index
-        {
-            self.drop_first();
-        }
-    }
 }
 
 impl LogStore {
@@ -313,11 +247,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         // Awaited, so that the flush of an older append cannot be taken for that of a newer entry with the
         // same index.
         self.durable(|done| Job::Truncate { from, done }).await?;
-        let mut memory = self.lock();
-        memory.truncate(from);
-        if memory.last.is_some_and(|id| id.index >= from) {
-            memory.last = last.max(memory.purged);
-        }
+        self.lock().truncate(from, last);
         Ok(())
     }
 

@@ -11,8 +11,11 @@
 mod error;
 mod identity;
 mod log;
+mod memory;
 mod row;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -2,8 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use openraft::StorageError;
@@ -13,10 +12,9 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::TypeConfigExt;
 use openraft::vote::RaftLeaderId;
 use openraft::{EntryPayload, RaftLogReader};
-use redb::backends::FileBackend;
-use redb::{Database, StorageBackend};
 use tempfile::TempDir;
 
+use super::testing::Disk;
 use super::{LogStore, Store, StoreError};
 use crate::state_machine::{Command, Machine, Replica};
 use crate::types::{CommittedLeaderId, Entry, LogId, TypeConfig, Vote};
@@ -153,69 +151,16 @@ async fn a_damaged_snapshot_is_an_error_and_not_another_state() {
     assert!(error.contains("a damaged record"), "{error}");
 }
 
-/// A file on a disk that can be filled up, and that counts its fsyncs.
-#[derive(Debug)]
-struct Disk {
-    file: FileBackend,
-    full: Arc<AtomicBool>,
-    syncs: Arc<AtomicU64>,
-}
-
-impl Disk {
-    fn room(&self) -> io::Result<()> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(io::Error::from_raw_os_error(28));
-        }
-        Ok(())
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.room()?;
-        self.file.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.room()?;
-        self.syncs.fetch_add(1, Ordering::SeqCst);
-        self.file.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.room()?;
-        self.file.write(offset, data)
-    }
-}
-
-fn on_disk(dir: &Path) -> (Store, Arc<AtomicBool>, Arc<AtomicU64>) {
-    let path = dir.join("raft.redb");
-    let file =
-        std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap();
-    let (full, syncs) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-    let disk = Disk { file: FileBackend::new(file).unwrap(), full: full.clone(), syncs: syncs.clone() };
-    let database = Database::builder().create_with_backend(disk).unwrap();
-    (Store::on(database, dir, "test", 1).unwrap(), full, syncs)
-}
-
 #[tokio::test]
 async fn a_full_disk_is_named_loses_nothing_acknowledged_and_takes_nothing_more() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut store, full, _) = on_disk(dir.path());
+    let (mut store, disk) = Disk::open(dir.path());
     append(&mut store.log, vec![entry(1, 10)]).await.unwrap();
-    full.store(true, Ordering::SeqCst);
+    disk.full.store(true, Ordering::SeqCst);
     let error = append(&mut store.log, vec![entry(2, 10)]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
     assert!(store.log.save_vote(&Vote::new(9, 1)).await.is_err());
-    full.store(false, Ordering::SeqCst);
+    disk.full.store(false, Ordering::SeqCst);
     assert!(append(&mut store.log, vec![entry(3, 10)]).await.is_err(), "what follows a loss is lost too");
     assert!(store.log.failure().is_some());
     drop(store);
@@ -228,9 +173,9 @@ async fn a_full_disk_is_named_loses_nothing_acknowledged_and_takes_nothing_more(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appends_that_meet_share_an_fsync() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut store, _, syncs) = on_disk(dir.path());
+    let (mut store, disk) = Disk::open(dir.path());
     append(&mut store.log, vec![entry(1, 10)]).await.unwrap();
-    let before = syncs.load(Ordering::SeqCst);
+    let before = disk.syncs.load(Ordering::SeqCst);
     let mut waiting = Vec::new();
     for index in 2..=501 {
         let (flushed, result) = TypeConfig::oneshot();
@@ -240,7 +185,7 @@ async fn appends_that_meet_share_an_fsync() {
     for result in waiting {
         result.await.unwrap().unwrap();
     }
-    let used = syncs.load(Ordering::SeqCst) - before;
+    let used = disk.syncs.load(Ordering::SeqCst) - before;
     assert!(used < 250, "{used} fsyncs for 500 appends");
 }
 

@@ -1,0 +1,144 @@
+//! One member alone, on a disk that fails.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::net::TcpListener;
+
+use super::Node;
+use crate::config::{NodeConfig, RaftConfig};
+use crate::error::NodeError;
+use crate::network::{Answer, Failure, Item, Local, Request, Response};
+use crate::state_machine::{CandidacyId, Command, Outcome, SessionEvent};
+use crate::store::Store;
+use crate::store::testing::Disk;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A group of one on `store`, ready to serve.
+async fn alone(store: Store, dir: &std::path::Path) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let own = NodeConfig::new(1, dir);
+    let mut config = RaftConfig::new([address]);
+    config.cluster = "test".into();
+    let node = Node::run(&config, &own, listener, store).await.unwrap();
+    let serves = async {
+        while !node.service().serves() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, serves).await.unwrap();
+    node
+}
+
+async fn ask(node: &Node, request: Request) -> Result<Response, Failure> {
+    match node.service().clone().call(request).await {
+        Answer::Once(result) => result,
+        Answer::Stream(_) => panic!("a stream"),
+    }
+}
+
+async fn write(node: &Node, command: Command) -> Result<Outcome, Failure> {
+    match ask(node, Request::Write(command)).await? {
+        Response::Written { outcome, .. } => Ok(outcome),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn open(node: &Node, nonce: u128, ttl_ms: u64) -> u64 {
+    match write(node, Command::OpenSession { nonce, ttl_ms }).await.unwrap() {
+        Outcome::Opened { session } => session,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn campaign(session: u64, number: u64) -> Command {
+    let candidacy = CandidacyId { session, number };
+    Command::Campaign { candidacy, floor: 0, election: "e".into(), id: "c".into(), value: Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_the_member_cleanly_and_it_resumes_with_all_it_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, disk) = Disk::open(dir.path());
+    let node = alone(store, dir.path()).await;
+    let session = open(&node, 1, 60_000).await;
+    assert!(matches!(
+        write(&node, campaign(session, 0)).await.unwrap(),
+        Outcome::Queued { token: Some(_), .. }
+    ));
+    disk.full.store(true, Ordering::SeqCst);
+    assert!(write(&node, campaign(session, 1)).await.is_err(), "not on disk, not acknowledged");
+    let mut failure = node.failure();
+    let found =
+        tokio::time::timeout(PATIENCE, failure.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
+    assert!(matches!(found, Some(NodeError::DiskFull { .. })), "{found:?}");
+    let idle = async {
+        while node.service().serves() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, idle).await.unwrap();
+    node.shutdown().await;
+
+    disk.full.store(false, Ordering::SeqCst);
+    let store = loop {
+        // The writer of the first life may not have let go of the database yet.
+        match Store::open(dir.path(), "test", 1) {
+            Err(crate::store::StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(2)).await,
+            other => break other.unwrap(),
+        }
+    };
+    let node = alone(store, dir.path()).await;
+    match ask(&node, Request::Queue { election: "e".into() }).await.unwrap() {
+        Response::Queue(places) => assert_eq!(places[0].candidacy, CandidacyId { session, number: 0 }),
+        other => panic!("{other:?}"),
+    }
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_not_renewed_expires_and_one_that_is_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _disk) = Disk::open(dir.path());
+    let node = alone(store, dir.path()).await;
+    let (lazy, busy) = (open(&node, 1, 100).await, open(&node, 2, 300).await);
+    write(&node, campaign(lazy, 0)).await.unwrap();
+    assert!(matches!(write(&node, campaign(busy, 0)).await.unwrap(), Outcome::Queued { token: None, .. }));
+    let Answer::Stream(mut events) =
+        node.service().clone().call(Request::WatchSession { session: busy }).await
+    else {
+        panic!("no stream");
+    };
+    assert!(matches!(events.next().await, Some(Item::Session(SessionEvent::State { .. }))));
+    let granted = async {
+        loop {
+            tokio::select! {
+                event = events.next() => return event,
+                () = tokio::time::sleep(Duration::from_millis(50)) => {
+                    let renewed = ask(&node, Request::Renew { session: busy }).await.unwrap();
+                    assert!(matches!(renewed, Response::Renewed(true)));
+                }
+            }
+        }
+    };
+    let granted = tokio::time::timeout(PATIENCE, granted).await.unwrap();
+    assert!(matches!(granted, Some(Item::Session(SessionEvent::Granted { number: 0, .. }))), "{granted:?}");
+    assert!(matches!(ask(&node, Request::Renew { session: lazy }).await.unwrap(), Response::Renewed(false)));
+    // The busy one stops, too: its watch says so.
+    let gone = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
+    assert_eq!(gone, Some(Item::Session(SessionEvent::Gone)));
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_for_clients_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _disk) = Disk::open(dir.path());
+    let node = alone(store, dir.path()).await;
+    let refused = write(&node, Command::ExpireSessions { sessions: vec![1] }).await;
+    assert!(matches!(refused, Err(Failure::Forbidden { .. })));
+    node.shutdown().await;
+}
