@@ -75,7 +75,7 @@ impl Process for MemoryProcess {
         self.coordinator.sever();
     }
 
-    fn heal(&self) {
+    async fn heal(&self) {
         self.coordinator.heal();
     }
 

@@ -7,7 +7,7 @@ use crate::{Kind, Loss};
 
 /// A sole candidate is elected, and its leadership is what it says it is.
 pub async fn a_sole_candidate_is_elected(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let entrant = candidate("alone").with_value("10.0.0.7:8080").unwrap();
     let campaign = elector(&*process, &election);
     let leadership =
@@ -23,7 +23,7 @@ pub async fn a_sole_candidate_is_elected(fixture: &dyn Fixture) {
 
 /// A leadership lasts as long as its session is renewed: many TTLs.
 pub async fn a_leadership_outlives_many_ttls(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let leadership = lead(&*process, &election).await;
     let end = Instant::now() + fixture.ttl() * 4;
     while Instant::now() < end {
@@ -37,7 +37,7 @@ pub async fn a_leadership_outlives_many_ttls(fixture: &dyn Fixture) {
 
 /// A second candidate waits as long as the first leads, and is elected after a resign.
 pub async fn a_second_waits_until_the_first_resigns(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let mut waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     waiting.keeps_waiting().await;
@@ -55,7 +55,7 @@ pub async fn a_second_waits_until_the_first_resigns(fixture: &dyn Fixture) {
 pub async fn candidates_lead_in_the_order_of_arrival(fixture: &dyn Fixture) {
     const CANDIDATES: usize = 4;
     const ROUNDS: usize = 3;
-    let election = name("e");
+    let election = fixture.election("e");
     let mut processes = Vec::new();
     let mut queue = std::collections::VecDeque::new();
     for place in 1..=CANDIDATES {
@@ -90,7 +90,7 @@ pub async fn candidates_lead_in_the_order_of_arrival(fixture: &dyn Fixture) {
 /// Many candidacies of one process, on one session, queue up like those of many processes.
 pub async fn one_process_may_stand_many_times(fixture: &dyn Fixture) {
     const TIMES: usize = 20;
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let mut leader = lead(&*process, &election).await;
     let mut queue = Vec::new();
     for place in 2..=TIMES {

@@ -1,16 +1,15 @@
 //! A dropped campaign leaves nothing behind, wherever it was dropped.
 
 use super::fixture::Fixture;
-use super::support::{
-    Campaign, PATIENCE, QUIET, Stage, candidate, drop_at_poll, elector, lead, name, records,
-};
+use super::support::{Campaign, PATIENCE, QUIET, Stage, candidate, drop_at_poll, elector, lead, records};
 
 /// No future is polled this often before it is ready or waits for somebody.
 const MANY: usize = 10_000;
 
 /// Dropped at every await point of a campaign that would be won, on a session that is open.
 pub async fn a_campaign_dropped_anywhere_leaves_nothing(fixture: &dyn Fixture) {
-    let (process, other, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, other, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     // Opens both sessions, so that the campaigns below have only themselves to wait for.
     lead(&*process, &election).await.resign().await.expect("confirmed");
     lead(&*other, &election).await.resign().await.expect("confirmed");
@@ -35,7 +34,7 @@ pub async fn a_campaign_dropped_anywhere_leaves_nothing(fixture: &dyn Fixture) {
 
 /// Dropped at every await point of a process's first campaign, which opens the session.
 pub async fn a_first_campaign_dropped_anywhere_leaves_nothing(fixture: &dyn Fixture) {
-    let election = name("e");
+    let election = fixture.election("e");
     for polls in 0..MANY {
         let process = fixture.process().await;
         let elector = elector(&*process, &election);
@@ -54,7 +53,7 @@ pub async fn a_first_campaign_dropped_anywhere_leaves_nothing(fixture: &dyn Fixt
 
 /// Dropped at every await point on the way into the queue, and there.
 pub async fn a_waiting_campaign_dropped_anywhere_leaves_nothing(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     lead(&*second, &election).await.resign().await.expect("confirmed");
     let leader = lead(&*first, &election).await;
     let elector = elector(&*second, &election);
@@ -76,7 +75,7 @@ pub async fn a_waiting_campaign_dropped_anywhere_leaves_nothing(fixture: &dyn Fi
 
 /// Dropped at every await point between the leader's resign and its own election.
 pub async fn a_campaign_dropped_while_it_wins_leaves_nothing(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let elector = elector(&*second, &election);
     for polls in 0..MANY {
         let leader = lead(&*first, &election).await;
@@ -102,7 +101,7 @@ pub async fn a_campaign_dropped_while_it_wins_leaves_nothing(fixture: &dyn Fixtu
 
 /// A waiter that goes from the middle of the queue takes neither its neighbours' turn nor their wake-up.
 pub async fn a_waiter_that_leaves_the_queue_harms_nobody(fixture: &dyn Fixture) {
-    let election = name("e");
+    let election = fixture.election("e");
     let (first, second) = (fixture.process().await, fixture.process().await);
     let (third, fourth) = (fixture.process().await, fixture.process().await);
     let leader = lead(&*first, &election).await;
@@ -123,7 +122,7 @@ pub async fn a_waiter_that_leaves_the_queue_harms_nobody(fixture: &dyn Fixture) 
 /// Dropped while the link is severed, a candidacy goes with the TTL, and nobody waits for longer.
 pub async fn a_campaign_dropped_behind_a_severed_link_goes_in_time(fixture: &dyn Fixture) {
     let (first, second, third) = (fixture.process().await, fixture.process().await, fixture.process().await);
-    let election = name("e");
+    let election = fixture.election("e");
     let leader = lead(&*first, &election).await;
     let dropped = Campaign::queued(fixture, &*second, &election, 2).await;
     let next = Campaign::queued(fixture, &*third, &election, 3).await;
@@ -132,7 +131,7 @@ pub async fn a_campaign_dropped_behind_a_severed_link_goes_in_time(fixture: &dyn
     leader.resign().await.expect("confirmed");
     let next = next.wins(fixture.takeover_bound()).await;
     records(fixture, &election, 1, fixture.prompt()).await;
-    second.heal();
+    second.heal().await;
     assert!(next.check().is_ok());
     records(fixture, &election, 1, fixture.prompt()).await;
 }

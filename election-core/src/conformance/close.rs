@@ -1,14 +1,14 @@
 //! Closing a coordinator ends everything of its process.
 
 use super::fixture::Fixture;
-use super::support::{Campaign, LastClaim, PATIENCE, candidate, elector, lead, name, records, within};
+use super::support::{Campaign, LastClaim, PATIENCE, candidate, elector, lead, records, within};
 use crate::clock::Instant;
 use crate::{Kind, Loss};
 
 /// Claims, waiting campaigns and records end; later campaigns are `Closed`; a second close is no error.
 pub async fn close_ends_everything(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
-    let (leader, other) = (lead(&*first, &election).await, lead(&*first, &name("other")).await);
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
+    let (leader, other) = (lead(&*first, &election).await, lead(&*first, &fixture.election("other")).await);
     let own = Campaign::queued(fixture, &*first, &election, 2).await;
     let next = Campaign::queued(fixture, &*second, &election, 3).await;
     let before = elector(&*first, &election);
@@ -19,7 +19,7 @@ pub async fn close_ends_everything(fixture: &dyn Fixture) {
     assert_eq!(error.kind(), Kind::Closed, "{error}");
     let next = next.wins(fixture.prompt()).await;
     records(fixture, &election, 1, fixture.prompt()).await;
-    records(fixture, &name("other"), 0, fixture.prompt()).await;
+    records(fixture, &fixture.election("other"), 0, fixture.prompt()).await;
     for elector in [before, elector(&*first, &election)] {
         let campaign = within(PATIENCE, "a campaign after close", elector.campaign(candidate("late"))).await;
         assert_eq!(campaign.expect_err("closed").kind(), Kind::Closed);
@@ -34,7 +34,7 @@ pub async fn close_ends_everything(fixture: &dyn Fixture) {
 
 /// Close behind a severed link ends the claims at once and itself in a bounded time.
 pub async fn close_behind_a_severed_link_ends_in_time(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     let claim = LastClaim::watch(leader.handle());
@@ -51,7 +51,7 @@ pub async fn close_behind_a_severed_link_ends_in_time(fixture: &dyn Fixture) {
 
 /// A close whose future is dropped closes all the same.
 pub async fn a_close_that_is_dropped_closes(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let leader = lead(&*process, &election).await;
     let coordinator = process.coordinator().clone();
     let _ = super::support::drop_at_poll(async move { coordinator.close().await }, 1).await;

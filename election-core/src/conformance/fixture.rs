@@ -28,6 +28,12 @@ pub trait Fixture: Send + Sync {
     /// Starts a "process": a coordinator that shares nothing with the others, behind a link of its own.
     async fn process(&self) -> Box<dyn Process>;
 
+    /// The election that a law calls by this short name. Only a service without roots needs another name than
+    /// that: a common prefix, of at most 64 bytes, that sets this fixture's elections apart.
+    fn election(&self, name: &str) -> ElectionName {
+        ElectionName::new(name).expect("the laws use valid names")
+    }
+
     /// How long the service keeps a session that is not renewed, as it was granted.
     fn ttl(&self) -> Duration;
 
@@ -75,8 +81,8 @@ pub trait Process: Send + Sync {
     /// Cuts its link to the service: a black hole, in both directions, for open and for new connections.
     fn sever(&self);
 
-    /// Mends the link.
-    fn heal(&self);
+    /// Mends the link; what was held back may arrive.
+    async fn heal(&self);
 
     /// Ends it as a power cut would: nothing of it reaches the service any more, and there is no goodbye.
     /// (What the law holds of it, a leadership for example, goes on as if in a process that was cut off.)

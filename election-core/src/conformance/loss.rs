@@ -1,13 +1,14 @@
 //! Losing a seat: how it is told, and that it is final.
 
 use super::fixture::Fixture;
-use super::support::{Campaign, LastClaim, PATIENCE, lead, lead_again, name, records, within};
+use super::support::{Campaign, LastClaim, PATIENCE, lead, lead_again, records, within};
 use crate::Loss;
 use crate::clock::Instant;
 
 /// `lost()` fires when the session expires, answers at once when asked late, and loss is final.
 pub async fn an_expired_session_ends_its_leaderships_for_good(fixture: &dyn Fixture) {
-    let (process, election, other) = (fixture.process().await, name("e"), name("other"));
+    let (process, election, other) =
+        (fixture.process().await, fixture.election("e"), fixture.election("other"));
     let (leader, second) = (lead(&*process, &election).await, lead(&*process, &other).await);
     let waiting = tokio::spawn({
         let handle = leader.handle();
@@ -29,7 +30,7 @@ pub async fn an_expired_session_ends_its_leaderships_for_good(fixture: &dyn Fixt
 
 /// A process that is cut off is over by its own clock: within the TTL, for no renewal is proven any more.
 pub async fn a_severed_leader_is_over_by_its_own_clock(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let leader = lead(&*process, &election).await;
     let claim = LastClaim::watch(leader.handle());
     process.sever();
@@ -39,7 +40,7 @@ pub async fn a_severed_leader_is_over_by_its_own_clock(fixture: &dyn Fixture) {
     assert_eq!(leader.check(), Err(told));
     let lasted = claim.at(PATIENCE).await.saturating_duration_since(severed);
     assert!(lasted < fixture.ttl(), "it claimed for {lasted:?} after the link had broken");
-    process.heal();
+    process.heal().await;
     let again = lead_again(&*process, &election).await;
     assert!(again.token() > leader.token());
     assert_eq!(leader.check(), Err(told));
@@ -47,8 +48,9 @@ pub async fn a_severed_leader_is_over_by_its_own_clock(fixture: &dyn Fixture) {
 
 /// Deleting a leader's record behind its back deposes it within a watch round trip, and the next one leads.
 pub async fn a_deleted_record_deposes_its_leader(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
-    let (leader, elsewhere) = (lead(&*first, &election).await, lead(&*first, &name("other")).await);
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
+    let (leader, elsewhere) =
+        (lead(&*first, &election).await, lead(&*first, &fixture.election("other")).await);
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     fixture.delete_record(&election, leader.token()).await;
     let told = within(fixture.prompt(), "lost() after the record was deleted", leader.lost()).await;
@@ -70,7 +72,7 @@ pub async fn a_deleted_record_deposes_its_leader(fixture: &dyn Fixture) {
 
 /// A leader whose record is deleted while it is cut off is over by its deadline.
 pub async fn a_deposed_leader_that_is_cut_off_ends_with_its_deadline(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let leader = lead(&*process, &election).await;
     let claim = LastClaim::watch(leader.handle());
     process.sever();
@@ -78,6 +80,6 @@ pub async fn a_deposed_leader_that_is_cut_off_ends_with_its_deadline(fixture: &d
     fixture.delete_record(&election, leader.token()).await;
     let lasted = claim.at(fixture.ttl() * 2).await.saturating_duration_since(severed);
     assert!(lasted < fixture.ttl(), "it claimed for {lasted:?} after the link had broken");
-    process.heal();
+    process.heal().await;
     assert!(lead_again(&*process, &election).await.token() > leader.token());
 }

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 
 use super::fixture::{Fixture, Process};
-use super::support::{Campaign, PATIENCE, elector, lead, name, within};
+use super::support::{Campaign, PATIENCE, elector, lead, within};
 use crate::{ElectionName, FencingToken, Kind, Leader, LeaderEvent, LeaderEvents};
 
 /// One observer, which asserts what holds along every stream.
@@ -66,7 +66,8 @@ impl Observer {
 
 /// The first item is the present state, without waiting for a change.
 pub async fn the_present_state_comes_first(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     assert_eq!(Observer::new(&*watching, &election).next().await, LeaderEvent::Vacant);
     let leader = lead(&*process, &election).await;
     let first = Observer::new(&*watching, &election).next().await;
@@ -84,7 +85,7 @@ pub async fn the_present_state_comes_first(fixture: &dyn Fixture) {
 /// An observation begun after a claim was made never reports an older leader as present.
 pub async fn an_observation_is_never_older_than_a_claim_before_it(fixture: &dyn Fixture) {
     let (first, second) = (fixture.process().await, fixture.process().await);
-    let (watching, election) = (fixture.process().await, name("e"));
+    let (watching, election) = (fixture.process().await, fixture.election("e"));
     for _ in 0..10 {
         for process in [&first, &second] {
             let leader = lead(&**process, &election).await;
@@ -100,7 +101,8 @@ pub async fn an_observation_is_never_older_than_a_claim_before_it(fixture: &dyn 
 
 /// A vacancy is seen, and so is the next leader, each without a request of the observer's user.
 pub async fn a_vacancy_is_seen(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     let mut observer = Observer::new(&*watching, &election);
     assert_eq!(observer.next().await, LeaderEvent::Vacant);
     for _ in 0..3 {
@@ -115,7 +117,7 @@ pub async fn a_vacancy_is_seen(fixture: &dyn Fixture) {
 pub async fn a_takeover_is_seen(fixture: &dyn Fixture) {
     let (first, second, watching) =
         (fixture.process().await, fixture.process().await, fixture.process().await);
-    let election = name("e");
+    let election = fixture.election("e");
     let leader = lead(&*first, &election).await;
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     let mut observer = Observer::new(&*watching, &election);
@@ -130,7 +132,7 @@ pub async fn a_takeover_is_seen(fixture: &dyn Fixture) {
 /// However fast leaders change, every observer ends at the final state, and never goes back.
 pub async fn the_final_state_is_never_lost(fixture: &dyn Fixture) {
     let (first, second) = (fixture.process().await, fixture.process().await);
-    let (watching, election) = (fixture.process().await, name("e"));
+    let (watching, election) = (fixture.process().await, fixture.election("e"));
     let mut observers: Vec<_> = (0..5).map(|_| Observer::new(&*watching, &election)).collect();
     for observer in &mut observers {
         observer.next().await;
@@ -151,7 +153,8 @@ pub async fn the_final_state_is_never_lost(fixture: &dyn Fixture) {
 
 /// A hundred observers in one process all see a change; one that is dropped harms no other.
 pub async fn a_hundred_observers_see_a_change(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     let mut observers: Vec<_> = (0..100).map(|_| Observer::new(&*watching, &election)).collect();
     for observer in &mut observers {
         assert_eq!(observer.next().await, LeaderEvent::Vacant);
@@ -167,7 +170,8 @@ pub async fn a_hundred_observers_see_a_change(fixture: &dyn Fixture) {
 
 /// An observer that is cut off says so, with what it knew, and goes on by itself with the newest state.
 pub async fn a_severed_observer_says_so_and_goes_on(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*process, &election).await;
     let mut observer = Observer::new(&*watching, &election);
     observer.sees(leader.token()).await;
@@ -176,7 +180,7 @@ pub async fn a_severed_observer_says_so_and_goes_on(fixture: &dyn Fixture) {
     assert_eq!(known.token, leader.token());
     leader.resign().await.expect("confirmed");
     let leader = lead(&*process, &election).await;
-    watching.heal();
+    watching.heal().await;
     observer.sees(leader.token()).await;
     // And it follows again, on a watch that works.
     leader.resign().await.expect("confirmed");
@@ -185,8 +189,9 @@ pub async fn a_severed_observer_says_so_and_goes_on(fixture: &dyn Fixture) {
 
 /// An observer outlives the session of its process.
 pub async fn an_observer_outlives_its_process_session(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
-    let own = lead(&*watching, &name("own")).await;
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
+    let own = lead(&*watching, &fixture.election("own")).await;
     let mut observer = Observer::new(&*watching, &election);
     assert_eq!(observer.next().await, LeaderEvent::Vacant);
     watching.expire().await;
@@ -199,7 +204,7 @@ pub async fn an_observer_outlives_its_process_session(fixture: &dyn Fixture) {
 
 /// An observation ends only with a final error: here, that its coordinator was closed.
 pub async fn an_observation_ends_with_its_coordinator(fixture: &dyn Fixture) {
-    let (watching, election) = (fixture.process().await, name("e"));
+    let (watching, election) = (fixture.process().await, fixture.election("e"));
     let mut observer = Observer::new(&*watching, &election);
     assert_eq!(observer.next().await, LeaderEvent::Vacant);
     within(PATIENCE, "close", watching.coordinator().close()).await.expect("confirmed");

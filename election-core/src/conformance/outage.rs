@@ -2,18 +2,17 @@
 
 use super::fixture::Fixture;
 use super::observe::Observer;
-use super::support::{
-    Campaign, LastClaim, PATIENCE, candidate, elector, lead, lead_again, name, records, within,
-};
+use super::support::{Campaign, LastClaim, PATIENCE, candidate, elector, lead, lead_again, records, within};
 use crate::clock::Instant;
 use crate::{ElectorExt, LeaderEvent};
 
 /// An observer says `Disconnected` meanwhile, and goes on by itself, past states that it missed.
 pub async fn observers_survive_a_restart(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*process, &election).await;
     let mut observer = Observer::new(&*watching, &election);
-    let mut elsewhere = Observer::new(&*watching, &name("empty"));
+    let mut elsewhere = Observer::new(&*watching, &fixture.election("empty"));
     observer.sees(leader.token()).await;
     assert_eq!(elsewhere.next().await, LeaderEvent::Vacant);
     fixture.stop_service().await;
@@ -38,7 +37,7 @@ pub async fn observers_survive_a_restart(fixture: &dyn Fixture) {
 
 /// A campaign fails in time while the service is down; `lead` waits for it and goes on by itself.
 pub async fn lead_goes_on_when_the_service_comes_back(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     fixture.stop_service().await;
     let error = Campaign::start(&*process, &election).fails(fixture.unreachable_bound()).await;
     assert!(error.is_retryable(), "{error}");
@@ -55,7 +54,7 @@ pub async fn lead_goes_on_when_the_service_comes_back(fixture: &dyn Fixture) {
 
 /// No claim outlives its deadline while the service is down, and tokens increase over the restart.
 pub async fn claims_end_and_tokens_increase_over_a_restart(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let leader = lead(&*process, &election).await;
     let claim = LastClaim::watch(leader.handle());
     fixture.stop_service().await;
@@ -72,7 +71,7 @@ pub async fn claims_end_and_tokens_increase_over_a_restart(fixture: &dyn Fixture
 
 /// After an outage of whatever length the work goes on: everybody who wants to lead gets a turn.
 pub async fn everybody_gets_a_turn_after_a_restart(fixture: &dyn Fixture) {
-    let (first, election) = (fixture.process().await, name("e"));
+    let (first, election) = (fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let mut processes = Vec::new();
     let mut turns = Vec::new();

@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 
 use super::fixture::Fixture;
-use super::support::{Campaign, PATIENCE, eventually, lead, lead_again, name, records, within};
+use super::support::{Campaign, PATIENCE, eventually, lead, lead_again, records, within};
 use crate::clock::Instant;
 use crate::{Kind, Leadership};
 
 /// A session that expires while a candidate waits fails that campaign with `SessionLost`: it never hangs.
 pub async fn an_expired_session_fails_its_waiting_campaign(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     second.expire().await;
@@ -24,7 +24,7 @@ pub async fn an_expired_session_fails_its_waiting_campaign(fixture: &dyn Fixture
 /// It never wins either: the leader's resign right after the expiry elects the next one, not a phantom.
 pub async fn a_candidate_whose_session_has_gone_never_wins(fixture: &dyn Fixture) {
     let (first, second, third) = (fixture.process().await, fixture.process().await, fixture.process().await);
-    let election = name("e");
+    let election = fixture.election("e");
     let leader = lead(&*first, &election).await;
     let gone = Campaign::queued(fixture, &*second, &election, 2).await;
     let next = Campaign::queued(fixture, &*third, &election, 3).await;
@@ -39,14 +39,14 @@ pub async fn a_candidate_whose_session_has_gone_never_wins(fixture: &dyn Fixture
 
 /// A waiting candidate that is cut off for longer than the TTL fails, even though nobody tells it.
 pub async fn a_severed_waiter_fails_by_its_own_clock(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     second.sever();
     let error = waiting.fails(fixture.unreachable_bound()).await;
     assert!(error.is_retryable(), "{error}");
     records(fixture, &election, 1, fixture.takeover_bound()).await;
-    second.heal();
+    second.heal().await;
     let again = Campaign::queued_again(fixture, &*second, &election, 2).await;
     leader.resign().await.expect("confirmed");
     assert!(again.wins(fixture.prompt()).await.check().is_ok());
@@ -54,7 +54,7 @@ pub async fn a_severed_waiter_fails_by_its_own_clock(fixture: &dyn Fixture) {
 
 /// A waiting candidate whose own record is deleted fails with `SessionLost` and never wins.
 pub async fn a_waiter_whose_record_is_deleted_fails(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     if !fixture.delete_last_record(&election).await {
@@ -71,7 +71,7 @@ pub async fn a_waiter_whose_record_is_deleted_fails(fixture: &dyn Fixture) {
 
 /// A waiter whose record and whose leader's record go at once does not become a phantom.
 pub async fn a_waiter_without_a_record_is_no_phantom(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     if !fixture.delete_last_record(&election).await {
@@ -85,7 +85,7 @@ pub async fn a_waiter_without_a_record_is_no_phantom(fixture: &dyn Fixture) {
 
 /// After an expiry the same coordinator campaigns again, on a new session.
 pub async fn a_new_session_takes_the_place_of_an_expired_one(fixture: &dyn Fixture) {
-    let (process, election) = (fixture.process().await, name("e"));
+    let (process, election) = (fixture.process().await, fixture.election("e"));
     let mut token = None;
     for _ in 0..3 {
         let leader = lead_again(&*process, &election).await;
@@ -102,7 +102,7 @@ pub async fn a_thousand_elections_share_one_session(fixture: &dyn Fixture) {
     const ELECTIONS: usize = 1000;
     let process = fixture.process().await;
     let campaign = |i| {
-        let election = name(&format!("e{i}"));
+        let election = fixture.election(&format!("e{i}"));
         let elector = super::support::elector(&*process, &election);
         async move { elector.campaign(super::support::candidate("many")).await.expect("elected") }
     };
@@ -116,12 +116,12 @@ pub async fn a_thousand_elections_share_one_session(fixture: &dyn Fixture) {
     eventually(fixture.ttl() * 3, what, || async { led[0].valid_until().expect("valid") > beyond }).await;
     assert!(Instant::now() > start);
     assert_all_share_one_deadline(&led, fixture.ttl()).await;
-    assert_eq!(fixture.records(&name("e999")).await, 1);
+    assert_eq!(fixture.records(&fixture.election("e999")).await, 1);
     process.expire().await;
     for leadership in &led {
         within(fixture.takeover_bound(), "the loss of each of a thousand", leadership.lost()).await;
     }
-    assert_eq!(fixture.records(&name("e0")).await, 0);
+    assert_eq!(fixture.records(&fixture.election("e0")).await, 0);
 }
 
 /// One session is one deadline: all leaderships have the same, at any moment between two renewals.

@@ -178,21 +178,22 @@ pub(super) async fn drop_at_poll<F: Future>(future: F, polls: usize) -> Stage<F:
 }
 
 /// Watches a leadership from a thread of its own, as finely as the machine allows, until its check fails.
-pub(super) struct LastClaim(oneshot::Receiver<Option<Instant>>);
+pub(super) struct LastClaim(oneshot::Receiver<Instant>);
 
 impl LastClaim {
     pub(super) fn watch(handle: LeadershipHandle) -> Self {
         let (tell, told) = oneshot::channel();
+        // Before the check: it held at this moment at the earliest, so a pause accuses nobody.
+        let mut last = Instant::now();
+        handle.check().expect("valid when the watching begins");
         thread::spawn(move || {
-            let mut last = None;
             // A law that has failed meanwhile is not waited for.
             while !tell.is_closed() {
-                // Before the check: it held at this moment at the earliest, so a pause accuses nobody.
                 let before = Instant::now();
-                match handle.check() {
-                    Ok(_) => last = Some(before),
-                    Err(_) => break,
+                if handle.check().is_err() {
+                    break;
                 }
+                last = before;
                 thread::sleep(Duration::from_micros(200));
             }
             let _ = tell.send(last);
@@ -202,8 +203,7 @@ impl LastClaim {
 
     /// When the last check succeeded that is known to have.
     pub(super) async fn at(self, bound: Duration) -> Instant {
-        let last = within(bound, "the end of a leadership", self.0).await;
-        last.expect("the thread tells").expect("it was valid when the watching began")
+        within(bound, "the end of a leadership", self.0).await.expect("the thread tells")
     }
 }
 

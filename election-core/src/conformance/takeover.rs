@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::fixture::Fixture;
-use super::support::{Campaign, LastClaim, assert_no_overlap, lead, lead_again, name, records};
+use super::support::{Campaign, LastClaim, assert_no_overlap, lead, lead_again, records};
 use crate::Loss;
 use crate::clock::Instant;
 
 /// After a crash the next candidate leads within the bound, and not before the crashed one's deadline.
 pub async fn a_successor_leads_in_time_after_a_crash(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     let claim = LastClaim::watch(leader.handle());
@@ -21,7 +21,7 @@ pub async fn a_successor_leads_in_time_after_a_crash(fixture: &dyn Fixture) {
 
 /// A leader that is cut off is over no later than its successor's first claim.
 pub async fn a_severed_leader_is_over_before_its_successor_claims(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     for _ in 0..3 {
         let leader = lead_again(&*first, &election).await;
         let waiting = Campaign::queued(fixture, &*second, &election, 2).await;
@@ -30,7 +30,7 @@ pub async fn a_severed_leader_is_over_before_its_successor_claims(fixture: &dyn 
         let successor = waiting.wins(fixture.takeover_bound()).await;
         assert_no_overlap(claim.at(fixture.ttl()).await, &successor);
         assert!(matches!(leader.check(), Err(Loss::Unproven | Loss::SessionExpired)), "{leader:?}");
-        first.heal();
+        first.heal().await;
         // The old leader hears of the service again, and its resign harms nobody.
         drop(leader);
         assert!(successor.check().is_ok());
@@ -41,15 +41,15 @@ pub async fn a_severed_leader_is_over_before_its_successor_claims(fixture: &dyn 
 
 /// An outage of a small part of the TTL costs nobody the seat.
 pub async fn a_short_outage_costs_nobody_the_seat(fixture: &dyn Fixture) {
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let leader = lead(&*first, &election).await;
     let mut waiting = Campaign::queued(fixture, &*second, &election, 2).await;
     first.sever();
     second.sever();
     // No event marks the middle of an outage: this is its length.
     tokio::time::sleep(fixture.ttl() / 8).await;
-    first.heal();
-    second.heal();
+    first.heal().await;
+    second.heal().await;
     let until = leader.valid_until().expect("an outage shorter than the deadline");
     // Renewals have come through again when the deadline has moved.
     super::support::eventually(fixture.ttl(), "a renewal after the outage", || async {
@@ -64,7 +64,7 @@ pub async fn a_short_outage_costs_nobody_the_seat(fixture: &dyn Fixture) {
 /// A graceful handover is far faster than a takeover: no TTL passes.
 pub async fn a_handover_is_far_faster_than_a_takeover(fixture: &dyn Fixture) {
     const HANDOVERS: usize = 7;
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let mut times: Vec<Duration> = Vec::new();
     for _ in 0..HANDOVERS {
         let leader = lead(&*first, &election).await;
@@ -84,7 +84,7 @@ pub async fn a_handover_is_far_faster_than_a_takeover(fixture: &dyn Fixture) {
 /// A crashed waiter keeps the queue up for no longer than a takeover takes.
 pub async fn a_crashed_waiter_is_passed_over(fixture: &dyn Fixture) {
     let (first, second, third) = (fixture.process().await, fixture.process().await, fixture.process().await);
-    let election = name("e");
+    let election = fixture.election("e");
     let leader = lead(&*first, &election).await;
     let _crashed = Campaign::queued(fixture, &*second, &election, 2).await;
     let mut waiting = Campaign::queued(fixture, &*third, &election, 3).await;

@@ -2,12 +2,13 @@
 
 use super::fixture::Fixture;
 use super::observe::Observer;
-use super::support::{PATIENCE, elector, name, records, within};
+use super::support::{PATIENCE, elector, records, within};
 use crate::{Candidate, Kind, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 
 /// Empty, text, every byte, what looks like a separator, the largest: each comes back as it was.
 pub async fn values_round_trip(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     let every_byte: Vec<u8> = (0..=255).collect();
     let largest: Vec<u8> = (0..MAX_VALUE_BYTES).map(|i| (i % 251) as u8).collect();
     let values =
@@ -27,7 +28,8 @@ pub async fn values_round_trip(fixture: &dyn Fixture) {
 
 /// The longest id, and ids made of all that is allowed, reach the observers.
 pub async fn ids_round_trip(fixture: &dyn Fixture) {
-    let (process, watching, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
     let mut observer = Observer::new(&*watching, &election);
     for id in ["a", "A.b_c-9", "-", "_c_latch-0000000001", &"x".repeat(MAX_NAME_BYTES)] {
         let campaign = elector(&*process, &election);
@@ -46,7 +48,7 @@ pub async fn one_byte_more_is_refused(fixture: &dyn Fixture) {
     assert!(error.to_string().contains(&MAX_VALUE_BYTES.to_string()), "{error}");
     assert_eq!(Candidate::new("x".repeat(MAX_NAME_BYTES + 1)).unwrap_err().kind(), Kind::InvalidConfig);
     // Two with the largest value fit into one election.
-    let (first, second, election) = (fixture.process().await, fixture.process().await, name("e"));
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
     let (one, two) = (elector(&*first, &election), elector(&*second, &election));
     let candidate = largest.expect("within the limit");
     let leader =
