@@ -1,0 +1,206 @@
+//! A candidacy from its first request to its last: join, wait, win, leave.
+
+use std::sync::Arc;
+
+use election_core::{Backoff, Candidate, ElectionName, Kind, Leadership, Operation, Result};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::error;
+use crate::keys;
+use crate::proof::swap;
+use crate::record::Record;
+use crate::removal;
+use crate::requests::{self, Ahead, Created};
+use crate::servers::Bound;
+use crate::session::{Entry, Session};
+use crate::shared::Shared;
+use crate::waiting;
+
+/// Campaigns: see [`Elector::campaign`](election_core::Elector::campaign).
+pub(crate) async fn campaign(
+    shared: &Arc<Shared>,
+    election: &ElectionName,
+    candidate: Candidate,
+) -> Result<Leadership> {
+    let entry = shared.enter().await?;
+    let (joined, answer) = oneshot::channel();
+    let join = Join {
+        shared: shared.clone(),
+        session: entry.session().clone(),
+        election: election.clone(),
+        prefix: keys::prefix(&shared.config.root, election),
+        candidate: candidate.clone(),
+    };
+    // A task of its own: this future may be dropped at any await, but a request on its way cannot be called
+    // back. The task sees its outcome, and takes back what nobody waits for any more.
+    tokio::spawn(join.run(entry, joined));
+    let lost =
+        || error::new(Kind::Unexpected, Operation::Campaign).message("the task that joins ended early");
+    let Joined { candidacy, ahead, revision } = answer.await.map_err(|_| lost()).flatten()?;
+    if let Some(ahead) = ahead {
+        waiting::wait(&candidacy, ahead, revision).await?;
+    }
+    candidacy.win(candidate)
+}
+
+/// A candidacy whose record exists. Dropping it removes the record in the background.
+pub(crate) struct Candidacy {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) session: Arc<Session>,
+    pub(crate) record: Arc<Record>,
+    pub(crate) prefix: Vec<u8>,
+    /// Still to be removed.
+    standing: bool,
+}
+
+impl Candidacy {
+    /// Nobody is ahead, in a revision in which the record existed.
+    fn win(self, candidate: Candidate) -> Result<Leadership> {
+        let (record, state) = (self.record.clone(), self.session.state.clone());
+        let release = Box::new(move || self.release());
+        let leadership = Leadership::new(record.election.clone(), candidate, record.token(), state, release)
+            .map_err(|error| error.backend(crate::BACKEND))?;
+        record.set_leader(leadership.handle());
+        Ok(leadership)
+    }
+
+    /// Removes the record and tells whether that was confirmed.
+    fn release(mut self) -> oneshot::Receiver<Result<()>> {
+        let (confirm, confirmed) = oneshot::channel();
+        self.leave(Some(confirm));
+        confirmed
+    }
+
+    fn leave(&mut self, confirm: Option<oneshot::Sender<Result<()>>>) {
+        if !std::mem::replace(&mut self.standing, false) {
+            return;
+        }
+        self.record.mark_over();
+        self.session.leave(&self.record);
+        self.shared.sentinel.forget(&self.record);
+        let removal = removal::remove(
+            self.shared.clone(),
+            self.session.clone(),
+            self.record.election.clone(),
+            self.record.key.clone(),
+            Some(self.record.created),
+            confirm,
+        );
+        self.shared.runtime.spawn(removal);
+    }
+}
+
+impl Drop for Candidacy {
+    fn drop(&mut self) {
+        self.leave(None);
+    }
+}
+
+struct Joined {
+    candidacy: Candidacy,
+    ahead: Option<Ahead>,
+    revision: i64,
+}
+
+struct Join {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    election: ElectionName,
+    prefix: Vec<u8>,
+    candidate: Candidate,
+}
+
+impl Join {
+    async fn run(self, entry: Entry, mut reply: oneshot::Sender<Result<Joined>>) {
+        let key = keys::record(&self.prefix, self.session.lease().0, self.candidate.id());
+        let mut uncertain = false;
+        let joined = self.join(&key, &mut reply, &mut uncertain).await;
+        drop(entry);
+        if joined.is_err() && uncertain {
+            // A request that names the lease may still be obeyed: the deletion removes what it has made, and
+            // replacing the lease makes impossible what it has not.
+            self.session.poison();
+            let Self { shared, session, election, .. } = self;
+            tokio::spawn(removal::remove(shared, session, election, key, None, None));
+        }
+        // If nobody waits any more the candidacy comes back and is dropped, which removes its record.
+        drop(reply.send(joined));
+    }
+
+    async fn join(
+        &self,
+        key: &[u8],
+        reply: &mut oneshot::Sender<Result<Joined>>,
+        uncertain: &mut bool,
+    ) -> Result<Joined> {
+        let start = Instant::now();
+        let attempt = self.session.attempt().min(self.shared.config.timeout);
+        let mut backoff = Backoff::default();
+        loop {
+            // Held until the record is in: the lease is not revoked before.
+            let lease = self.session.lease();
+            let request = (self.prefix.as_slice(), key, self.candidate.value().as_ref(), lease.0);
+            let error = match requests::create(&self.shared.servers, Bound::once(attempt), request).await {
+                Ok(created) => return self.settle(key, created).await,
+                Err(error) => error,
+            };
+            match error.kind() {
+                Kind::Unavailable | Kind::Timeout => {
+                    *uncertain = true;
+                    let delay = backoff.next_delay();
+                    if reply.is_closed() || start.elapsed() + delay > self.shared.config.timeout {
+                        return Err(self.shared.servers.gave_up(error, self.shared.config.timeout));
+                    }
+                    tokio::time::sleep(delay).await;
+                }
+                // The lease is gone: revoked after a swap, or by an administrator, or expired.
+                Kind::SessionLost if self.session.lease().0 != lease.0 => {}
+                Kind::SessionLost => {
+                    self.session.state.end(election_core::Loss::SessionExpired);
+                    return Err(error);
+                }
+                _ => return Err(error),
+            }
+            if let Err(loss) = self.session.state.valid() {
+                return Err(error::from_loss(loss, Operation::Campaign));
+            }
+        }
+    }
+
+    /// Takes the record in, on the session's present lease.
+    async fn settle(&self, key: &[u8], created: Created) -> Result<Joined> {
+        let Created { created, place, revision, view } = created;
+        let record = Arc::new(Record::new(self.election.clone(), key.to_vec(), created, place));
+        // From here on an error drops the candidacy, which removes the record.
+        let candidacy = Candidacy {
+            shared: self.shared.clone(),
+            session: self.session.clone(),
+            record: record.clone(),
+            prefix: self.prefix.clone(),
+            standing: true,
+        };
+        while !self.session.settle(&record) {
+            // The lease was replaced while the request was on its way.
+            let lease = self.session.lease();
+            swap::move_all(
+                &self.shared.servers,
+                self.session.attempt(),
+                std::slice::from_ref(&record),
+                lease.0,
+            )
+            .await?;
+            self.session.state.valid().map_err(|loss| error::from_loss(loss, Operation::Campaign))?;
+            if record.is_gone() {
+                return Err(error::new(Kind::SessionLost, Operation::Campaign));
+            }
+        }
+        self.shared.sentinel.guard(&record);
+        let (revision, ahead) = match view {
+            Some(ahead) => (revision, ahead),
+            // Created by an attempt whose answer was lost: look who is ahead.
+            None => waiting::look(&candidacy, revision).await?,
+        };
+        Ok(Joined { candidacy, ahead, revision })
+    }
+}

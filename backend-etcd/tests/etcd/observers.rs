@@ -1,0 +1,154 @@
+//! Observers see the truth.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use election_core::{Coordinator, ElectorExt, Kind, LeaderEvent};
+use futures::StreamExt;
+
+use crate::support::{connect, enter, event, event_where, records, single, win, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_present_first_then_every_newest_state() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let coordinator = connect(&etcd, "ttl=60s").await?;
+    let elector = coordinator.elector("billing")?;
+    let mut events = elector.observe();
+    assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    let first = win(&coordinator, "billing", "first").await?;
+    let seen = event(&mut events).await?;
+    let leader = seen.leader().unwrap();
+    assert_eq!((leader.id.as_str(), leader.value.as_ref()), ("first", b"value of first".as_slice()));
+    assert_eq!(leader.token, first.token());
+    let waiter = enter(&elector, "second");
+    records(&etcd, "/election/billing/", 2).await?;
+    let mut late = elector.observe();
+    assert_eq!(event(&mut late).await?.leader().unwrap().token, first.token());
+    first.resign().await?;
+    let second = within(waiter).await???;
+    for events in [&mut events, &mut late] {
+        let leader = event(events).await?.leader().unwrap().clone();
+        assert_eq!((leader.id.as_str(), leader.token), ("second", second.token()));
+    }
+    second.resign().await?;
+    assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    assert_eq!(elector.leader().await?, None);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_observers_cost_no_request_per_change() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let coordinator = connect(&etcd, "ttl=60s").await?;
+    let watching = connect(&etcd, "ttl=60s").await?;
+    let elector = watching.elector("billing")?;
+    let mut observers: Vec<_> = (0..100).map(|_| elector.observe()).collect();
+    for events in &mut observers {
+        assert_eq!(event(events).await?, LeaderEvent::Vacant);
+    }
+    // The watch that all share may have begun after the last of their reads.
+    win(&coordinator, "billing", "w-0").await?.resign().await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let before = etcd.metric(0, "grpc_server_started_total").await?;
+    for round in 0..10 {
+        let leadership = win(&coordinator, "billing", "w-1").await?;
+        let start = Instant::now();
+        for events in &mut observers {
+            let seen = |event: &LeaderEvent| event.leader().is_some_and(|l| l.token == leadership.token());
+            event_where(events, seen).await?;
+        }
+        println!("round {round}: the last of 100 observers after {:?}", start.elapsed());
+        leadership.resign().await?;
+    }
+    let used = etcd.metric(0, "grpc_server_started_total").await? - before;
+    assert!(used <= 23.0, "{used} requests for 10 campaigns and 10 resignations");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_every_few_milliseconds_loses_nothing() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let coordinator = connect(&etcd, "ttl=5s").await?;
+    let admin = etcd.admin().await?;
+    let compactions = tokio::spawn(async move {
+        loop {
+            let _ = admin.put("noise", b"x").await;
+            let _ = admin.compact().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let elector = coordinator.elector("billing")?;
+    let mut events = elector.observe();
+    let mut leadership = win(&coordinator, "billing", "w-0").await?;
+    for round in 1..30 {
+        let waiter = enter(&elector, &format!("w-{round}"));
+        records(&etcd, "/election/billing/", 2).await?;
+        leadership.resign().await?;
+        leadership = within(waiter).await???;
+        let token = leadership.token();
+        event_where(&mut events, |event| event.leader().is_some_and(|l| l.token == token)).await?;
+    }
+    compactions.abort();
+    leadership.resign().await?;
+    assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observation_survives_a_restart_of_the_server() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let coordinator = connect(&etcd, "ttl=60s").await?;
+    let leadership = win(&coordinator, "billing", "w-1").await?;
+    let mut events = coordinator.elector("billing")?.observe();
+    let leader = event(&mut events).await?.leader().unwrap().clone();
+    etcd.kill(0)?;
+    match event(&mut events).await? {
+        LeaderEvent::Disconnected { last, .. } => assert_eq!(last, Some(leader.clone())),
+        other => panic!("{other:?}"),
+    }
+    let mut late = coordinator.elector("billing")?.observe();
+    assert!(matches!(event(&mut late).await?, LeaderEvent::Disconnected { last: None, .. }));
+    etcd.restart(0).await?;
+    for events in [&mut events, &mut late] {
+        assert_eq!(event(events).await?.leader(), Some(&leader));
+    }
+    leadership.resign().await?;
+    assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observation_ends_with_its_coordinator() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let coordinator = connect(&etcd, "ttl=60s").await?;
+    let mut events = coordinator.elector("billing")?.observe();
+    event(&mut events).await?;
+    coordinator.close().await?;
+    let last = within(events.next()).await?.unwrap();
+    assert_eq!(last.unwrap_err().kind(), Kind::Closed);
+    assert!(within(events.next()).await?.is_none());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_values_reach_the_observers() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let coordinator = connect(&etcd, "ttl=60s").await?;
+    let elector = coordinator.elector("billing")?;
+    let large = |id: &str, byte: u8| {
+        election_core::Candidate::new(id).unwrap().with_value(vec![byte; election_core::MAX_VALUE_BYTES])
+    };
+    let mut events = elector.observe();
+    event(&mut events).await?;
+    let first = within(elector.campaign(large("first", 1)?)).await??;
+    let waiting = {
+        let (elector, candidate) = (elector.clone(), large("second", 2)?);
+        tokio::spawn(async move { elector.campaign(candidate).await })
+    };
+    records(&etcd, "/election/billing/", 2).await?;
+    assert_eq!(event(&mut events).await?.leader().unwrap().value, vec![1; election_core::MAX_VALUE_BYTES]);
+    first.resign().await?;
+    let _second = within(waiting).await???;
+    assert_eq!(event(&mut events).await?.leader().unwrap().value, vec![2; election_core::MAX_VALUE_BYTES]);
+    Ok(())
+}
