@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error;
 use crate::network::{Group, Request, Response};
+use crate::observe::Owner;
 use crate::registry::News;
 use crate::session::Session;
 use crate::state_machine::{CandidacyId, Command, Outcome};
@@ -37,7 +38,7 @@ impl Withdrawal {
                 floor: session.candidacies.floor(),
                 election: election.as_str().into(),
             };
-            let answer = group.call(Request::Write(command), session.timing.ttl).await;
+            let answer = group.call_counted(Request::Write(command), session.timing.ttl, &mut repeated).await;
             let result = match answer {
                 Ok(Response::Written { outcome: Outcome::Removed, .. }) => Ok(()),
                 // An earlier attempt whose answer was lost may have removed it.
@@ -48,7 +49,6 @@ impl Withdrawal {
                 }
                 Ok(other) => Err(error::unexpected(Operation::Resign, other)),
                 Err(error) => {
-                    repeated |= error.maybe_done;
                     if let Some(outcome) = outcome.take() {
                         outcome.send(Err(error::group(&error, Operation::Resign).election(&election))).ok();
                     }
@@ -152,8 +152,14 @@ impl Candidacy {
         }
     }
 
-    /// Turns a won candidacy into a leadership, which withdraws the record when it ends.
-    pub(crate) fn win(mut self, candidate: Candidate, token: FencingToken) -> Result<Leadership, Error> {
+    /// Turns a won candidacy into a leadership, which withdraws the record when it ends and keeps `owner`
+    /// until then.
+    pub(crate) fn win(
+        mut self,
+        candidate: Candidate,
+        token: FencingToken,
+        owner: Owner,
+    ) -> Result<Leadership, Error> {
         let (session, election, number) = (self.session.clone(), self.election.clone(), self.number);
         // From here on the leadership sees to the record, also if it turns out to be too late.
         let withdrawals = self.withdrawals.take();
@@ -162,6 +168,7 @@ impl Candidacy {
             if let Some(withdrawals) = withdrawals {
                 withdrawals.send(Withdrawal { session, number, election, outcome }).ok();
             }
+            drop(owner);
             receiver
         });
         let state: Arc<SessionState> = self.session.state.clone();

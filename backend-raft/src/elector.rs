@@ -21,8 +21,8 @@ use crate::session::Sessions;
 
 /// A coordinator on an embedded Raft group: a member of it, or a client.
 ///
-/// Clones share everything. When the last clone and the last of its electors are dropped, the session is
-/// closed and the member stops, in the background; [`close`](Coordinator::close) does the same and waits.
+/// Clones share everything. When the last clone, elector, leadership and observation is dropped, the session
+/// is closed and the member stops, in the background; [`close`](Coordinator::close) does the same and waits.
 #[derive(Clone)]
 pub struct RaftCoordinator(Arc<Shared>);
 
@@ -92,13 +92,15 @@ impl RaftCoordinator {
             let local: Arc<dyn Local> = node.service().clone();
             (own.id, local)
         });
-        let group =
-            Arc::new(Group::new(&config.cluster, &config.by_id(), own, config.session.attempt_timeout));
+        // Long enough for a slow disk: a request that is given up is sent again, and makes it slower still. A
+        // member that hangs is noticed earlier, by the renewals.
+        let attempt = config.session.attempt_timeout.max(config.raft.election_max * 2);
+        let group = Arc::new(Group::new(&config.cluster, &config.by_id(), own, attempt));
         let stop = CancellationToken::new();
-        let (sessions, keeper) =
-            Sessions::start(group.clone(), config.session, config.patience, stop.child_token());
         let (withdrawals, queue) = mpsc::unbounded_channel();
-        let withdrawing = tokio::spawn(withdraw(group.clone(), queue));
+        let withdrawing = tokio::spawn(withdraw(group.clone(), queue, stop.clone()));
+        let (sessions, keeper) =
+            Sessions::start(group.clone(), config.session, config.patience, stop.clone(), withdrawing);
         let patience = config.raft.election_max * 2 + config.session.attempt_timeout;
         let observatory = Arc::new(Observatory::new(group.clone(), patience, stop.child_token()));
         let (done, closed) = watch::channel(None);
@@ -113,7 +115,6 @@ impl RaftCoordinator {
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
-            withdrawing.abort();
             if let Some(node) = node {
                 node.shutdown().await;
             }
@@ -162,10 +163,22 @@ impl RaftCoordinator {
     }
 }
 
-/// Carries out withdrawals, each on its own, until nobody can ask for one any more.
-async fn withdraw(group: Arc<Group>, mut queue: mpsc::UnboundedReceiver<Withdrawal>) {
+/// Carries out withdrawals, each on its own. After `stop` those that were asked for before are finished.
+async fn withdraw(
+    group: Arc<Group>,
+    mut queue: mpsc::UnboundedReceiver<Withdrawal>,
+    stop: CancellationToken,
+) {
     let mut under_way = JoinSet::new();
-    while let Some(withdrawal) = queue.recv().await {
+    loop {
+        let withdrawal = tokio::select! {
+            withdrawal = queue.recv() => withdrawal,
+            () = stop.cancelled(), if !queue.is_closed() => {
+                queue.close();
+                continue;
+            }
+        };
+        let Some(withdrawal) = withdrawal else { break };
         while under_way.try_join_next().is_some() {}
         let group = group.clone();
         under_way.spawn(async move { withdrawal.carry_out(&group).await });
@@ -233,10 +246,10 @@ impl Elector for RaftElector {
             .map_err(|error| error.election(&self.election))?;
         let mut candidacy = Candidacy::enter(session, self.election.clone(), withdrawals.clone());
         let token = candidacy.elected(group, &candidate).await?;
-        candidacy.win(candidate, token)
+        candidacy.win(candidate, token, self.shared.clone())
     }
 
     fn observe(&self) -> LeaderEvents {
-        self.shared.observatory.observe(self.election.clone())
+        self.shared.observatory.observe(self.election.clone(), self.shared.clone())
     }
 }

@@ -16,6 +16,9 @@ use crate::network::{Group, Item, Request, Response};
 use crate::session::closed;
 use crate::state_machine::View;
 
+/// What must live as long as a stream or a leadership: the coordinator, whose end is theirs.
+pub(crate) type Owner = Arc<dyn std::any::Any + Send + Sync>;
+
 /// What the shared stream of an election knows.
 #[derive(Debug, Clone, Default)]
 struct Known {
@@ -83,9 +86,15 @@ impl Observatory {
     }
 
     /// The events of `election` for one observer.
-    pub(crate) fn observe(self: &Arc<Self>, election: ElectionName) -> LeaderEvents {
-        let observer =
-            Observer { observatory: self.clone(), election, following: None, sequence: Sequence::default() };
+    /// While the stream lives, so does `owner`.
+    pub(crate) fn observe(self: &Arc<Self>, election: ElectionName, owner: Owner) -> LeaderEvents {
+        let observer = Observer {
+            observatory: self.clone(),
+            election,
+            following: None,
+            sequence: Sequence::default(),
+            _owner: owner,
+        };
         stream::unfold(Some(observer), |observer| async move {
             let mut observer = observer?;
             let stop = observer.observatory.stop.clone();
@@ -105,11 +114,19 @@ impl Observatory {
 /// Follows an election for all observers of the process, for as long as it is wanted.
 async fn follow(group: &Group, election: &ElectionName, known: &watch::Sender<Known>, patience: Duration) {
     let mut backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100));
+    let mut leader = group.leader_changes();
     loop {
         let request = Request::Observe { election: election.as_str().into() };
         match group.stream(request, patience).await {
             Ok(mut items) => {
-                while let Some(Item::View(view)) = items.next().await {
+                leader.mark_unchanged();
+                loop {
+                    let item = tokio::select! {
+                        item = items.next() => item,
+                        // The stream may hang on a member that was stopped or cut off.
+                        _ = leader.changed() => None,
+                    };
+                    let Some(Item::View(view)) = item else { break };
                     backoff.reset();
                     known.send_modify(|known| known.learn(view));
                 }
@@ -137,6 +154,7 @@ struct Observer {
     /// been shown. `None` before the first state.
     following: Option<(Arc<Feed>, watch::Receiver<Known>, u64)>,
     sequence: Sequence,
+    _owner: Owner,
 }
 
 impl Observer {

@@ -88,17 +88,20 @@ impl Registry {
         slot.leadership = Some(leadership);
     }
 
-    /// Notes that a candidacy leads.
+    /// Notes that a candidacy leads. That settles its number, also if the answer to its request was lost; its
+    /// place is then not known, but it was queued no later than it was granted.
     pub(crate) fn granted(&self, number: u64, token: u64) {
-        if let Some(slot) = self.lock().slots.get(&number) {
-            slot.news.send_if_modified(|news| {
-                let waits = *news == News::Waiting;
-                if waits {
-                    *news = News::Granted(token);
-                }
-                waits
-            });
-        }
+        let mut inner = self.lock();
+        inner.unsettled.remove(&number);
+        let Some(slot) = inner.slots.get_mut(&number) else { return };
+        slot.seat.get_or_insert(token);
+        slot.news.send_if_modified(|news| {
+            let waits = *news == News::Waiting;
+            if waits {
+                *news = News::Granted(token);
+            }
+            waits
+        });
     }
 
     /// Notes that a candidacy's record was removed behind our back.

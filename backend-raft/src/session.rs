@@ -8,6 +8,7 @@ use election_core::clock::{BootClock, Clock, Instant};
 use election_core::{Backoff, Error, Kind, Loss, Operation, Timing};
 use rand::Rng;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::error;
@@ -50,17 +51,19 @@ struct Failed {
 pub(crate) struct Sessions(watch::Receiver<Phase>);
 
 impl Sessions {
-    /// Starts the task that keeps a session until `stop` is cancelled. Await the handle to know that it has
-    /// tried to close the session.
+    /// Starts the task that keeps a session until `stop` is cancelled. It then waits for `withdrawing`, so
+    /// that whoever resigned is answered, but no longer than the TTL; then it closes the session. Await the
+    /// handle to know that it has tried to.
     pub(crate) fn start(
         group: Arc<Group>,
         timing: Timing,
         patience: Duration,
         stop: CancellationToken,
-    ) -> (Self, tokio::task::JoinHandle<Result<(), GroupError>>) {
+        withdrawing: JoinHandle<()>,
+    ) -> (Self, JoinHandle<Result<(), GroupError>>) {
         let (phase, receiver) = watch::channel(Phase::Opening(None));
         let keeper = Keeper { group, timing, patience, phase };
-        (Self(receiver), tokio::spawn(keeper.run(stop)))
+        (Self(receiver), tokio::spawn(keeper.run(stop, withdrawing)))
     }
 
     /// The present session; waits for one, but no longer than `patience`.
@@ -118,7 +121,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(self, stop: CancellationToken) -> Result<(), GroupError> {
+    async fn run(self, stop: CancellationToken, withdrawing: JoinHandle<()>) -> Result<(), GroupError> {
         loop {
             let session = tokio::select! {
                 () = stop.cancelled() => break,
@@ -134,6 +137,7 @@ impl Keeper {
             session.state.end(Loss::Closed);
             if stopped {
                 self.phase.send_replace(Phase::Closed);
+                tokio::time::timeout(self.timing.ttl, withdrawing).await.ok();
                 return self.close(session.id).await;
             }
             let loss = session.state.valid().err();
@@ -238,12 +242,22 @@ impl Keeper {
         }
     }
 
+    /// Listens to what happens to the session, wherever the Raft leader is.
     async fn follow(&self, session: &Session) {
+        let mut leader = self.group.leader_changes();
         loop {
             let request = Request::WatchSession { session: session.id };
             match self.group.stream(request, WATCH_PATIENCE).await {
                 Ok(mut items) => {
-                    while let Some(Item::Session(event)) = items.next().await {
+                    leader.mark_unchanged();
+                    loop {
+                        let item = tokio::select! {
+                            item = items.next() => item,
+                            // A renewal was answered by somebody else: the stream may hang on a member that
+                            // was stopped or cut off, and would be missed only when that is noticed.
+                            _ = leader.changed() => None,
+                        };
+                        let Some(Item::Session(event)) = item else { break };
                         if !session.candidacies.learn(event) {
                             session.state.end(Loss::SessionExpired);
                             return;

@@ -11,7 +11,7 @@ use election_core::clock::Instant;
 use election_core::{Candidate, Coordinator, Elector, Kind, LeaderEvent, Leadership};
 use futures::StreamExt;
 
-const TTL: Duration = Duration::from_millis(400);
+const TTL: Duration = Duration::from_secs(1);
 /// Longer than a Raft election takes, so that a session outlives one.
 const LONG: Duration = Duration::from_secs(3);
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use election_core::Backoff;
 use election_core::clock::Instant;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::channel::{CallError, Items};
 use super::link::{Link, LinkConfig};
@@ -36,8 +35,14 @@ pub(crate) struct GroupError {
     within: Duration,
     /// What the last member said.
     pub(crate) last: CallError,
-    /// Whether a request was sent that may have taken effect.
-    pub(crate) maybe_done: bool,
+}
+
+/// What came of asking the embedded member.
+enum Own {
+    /// There is none, or it is not the Raft leader.
+    NotAsked,
+    Answered(Answer),
+    Unanswered,
 }
 
 /// The members, and who of them was the Raft leader last.
@@ -45,7 +50,9 @@ pub(crate) struct Group {
     links: Vec<Link>,
     ids: Vec<NodeId>,
     /// The place of the member to ask first. A guess; a wrong one costs a round trip.
-    leader: AtomicUsize,
+    leader: watch::Sender<usize>,
+    /// The place of the embedded member.
+    own: usize,
     local: Option<Arc<dyn Local>>,
     /// How long one member may take to answer before the next is asked.
     attempt: Duration,
@@ -68,7 +75,8 @@ impl Group {
         Self {
             links: members.iter().map(link).collect(),
             ids,
-            leader: AtomicUsize::new(first),
+            leader: watch::Sender::new(first),
+            own: first,
             local: own.map(|(_, local)| local),
             attempt,
         }
@@ -87,30 +95,58 @@ impl Group {
     /// Asks the Raft leader, whoever that is, for no longer than `patience`. The request may be sent several
     /// times, so it must do no harm twice.
     pub(crate) async fn call(&self, request: Request, patience: Duration) -> Result<Response, GroupError> {
-        if let Some(local) = self.local.as_ref().filter(|local| local.serves()) {
-            let answer =
-                tokio::time::timeout(patience.min(self.attempt), local.clone().call(request.clone()));
-            if let Ok(Answer::Once(Ok(response))) = answer.await {
-                return Ok(response);
-            }
+        self.call_counted(request, patience, &mut false).await
+    }
+
+    /// The same; sets `repeated` if an attempt before the one that was answered may have taken effect.
+    pub(crate) async fn call_counted(
+        &self,
+        request: Request,
+        patience: Duration,
+        repeated: &mut bool,
+    ) -> Result<Response, GroupError> {
+        match self.ask_own(&request, patience).await {
+            Own::Answered(Answer::Once(Ok(response))) => return Ok(response),
+            Own::Answered(_) | Own::Unanswered => *repeated = true,
+            Own::NotAsked => {}
         }
-        self.search(patience, |link, attempt| {
+        self.search(patience, repeated, |link, attempt| {
             let request = request.clone();
             async move { link.call(request, attempt).await }
         })
         .await
     }
 
+    /// Asks the member in this process, if it is the Raft leader.
+    async fn ask_own(&self, request: &Request, patience: Duration) -> Own {
+        let Some(local) = self.local.as_ref().filter(|local| local.serves()) else { return Own::NotAsked };
+        let answer = local.clone().call(request.clone());
+        match tokio::time::timeout(patience.min(self.attempt), answer).await {
+            Ok(answer) => {
+                self.leads(self.own);
+                Own::Answered(answer)
+            }
+            Err(_) => Own::Unanswered,
+        }
+    }
+
+    /// Notes who is, or may be, the leader.
+    fn leads(&self, place: usize) {
+        self.leader.send_if_modified(|leader| std::mem::replace(leader, place) != place);
+    }
+
+    /// Tells when another member is asked first than before: the Raft leader has changed, as far as any
+    /// request of this process has found out.
+    pub(crate) fn leader_changes(&self) -> watch::Receiver<usize> {
+        self.leader.subscribe()
+    }
+
     /// Opens a stream from the Raft leader.
     pub(crate) async fn stream(&self, request: Request, patience: Duration) -> Result<Items, GroupError> {
-        if let Some(local) = self.local.as_ref().filter(|local| local.serves()) {
-            let answer =
-                tokio::time::timeout(patience.min(self.attempt), local.clone().call(request.clone()));
-            if let Ok(Answer::Stream(items)) = answer.await {
-                return Ok(forward(items));
-            }
+        if let Own::Answered(Answer::Stream(items)) = self.ask_own(&request, patience).await {
+            return Ok(forward(items));
         }
-        self.search(patience, |link, attempt| {
+        self.search(patience, &mut false, |link, attempt| {
             let request = request.clone();
             async move { link.stream(request, attempt).await }
         })
@@ -121,21 +157,31 @@ impl Group {
     async fn search<T, F>(
         &self,
         patience: Duration,
+        maybe_done: &mut bool,
         ask: impl Fn(Link, Duration) -> F,
     ) -> Result<T, GroupError>
     where
         F: Future<Output = Result<T, CallError>>,
     {
         let started = Instant::now();
-        let mut target = self.leader.load(Ordering::Relaxed) % self.links.len();
+        let mut changes = self.leader.subscribe();
+        let mut target = *changes.borrow_and_update();
         let mut backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(50));
-        let mut maybe_done = false;
         let mut refusals = 0;
         for tried in 1.. {
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
-            let error = match ask(self.links[target].clone(), self.attempt.min(left)).await {
+            let asked = tokio::select! {
+                asked = ask(self.links[target].clone(), self.attempt.min(left)) => asked,
+                // Another request has found another leader: this one need not wait for a member that hangs.
+                Ok(elsewhere) = changes.wait_for(|leader| *leader != target) => {
+                    *maybe_done = true;
+                    target = *elsewhere;
+                    continue;
+                }
+            };
+            let error = match asked {
                 Ok(answer) => {
-                    self.leader.store(target, Ordering::Relaxed);
+                    self.leads(target);
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -150,24 +196,21 @@ impl Group {
                 CallError::Failure(Failure::Forbidden { .. }) => hopeless = true,
                 CallError::Failure(Failure::NoQuorum | Failure::Unknown | Failure::Stopped { .. })
                 | CallError::Connection(_)
-                | CallError::Timeout(_) => maybe_done = true,
+                | CallError::Timeout(_) => *maybe_done = true,
                 CallError::Refused(Refused::Unable { .. }) => {}
                 CallError::Refused(_) => {
                     refusals += 1;
                     hopeless = refusals >= self.links.len();
                 }
             }
+            // Only if nobody has found out better meanwhile.
+            self.leader
+                .send_if_modified(|leader| *leader == target && std::mem::replace(leader, next) != next);
             target = next;
-            self.leader.store(target, Ordering::Relaxed);
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
             // A last attempt of no time at all would only hide what the one before it found out.
             if hopeless || left < Duration::from_millis(1) {
-                return Err(GroupError {
-                    members: self.addresses(),
-                    within: patience,
-                    last: error,
-                    maybe_done,
-                });
+                return Err(GroupError { members: self.addresses(), within: patience, last: error });
             }
             // One round at full speed (a redirect, or the leader has just crashed), then slower.
             if tried >= self.links.len() {

@@ -174,6 +174,16 @@ impl Cluster {
         process.wait()
     }
 
+    /// Stops a node's process in its tracks, as a debugger or a hypervisor would.
+    pub(crate) fn pause(&mut self, id: u64) {
+        self.node(id).signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&mut self, id: u64) {
+        self.node(id).signal(Signal::CONT);
+    }
+
     /// A client's configuration.
     pub(crate) fn client_config(&self) -> RaftConfig {
         RaftConfig::new(self.members.clone())
