@@ -6,14 +6,14 @@ use std::time::Duration;
 use election_core::{
     Candidate, ElectionName, Error, Kind, Leadership, LeadershipHandle, Loss, Operation, Result,
 };
-use futures::FutureExt;
-use futures::future::{BoxFuture, OptionFuture, join};
+use futures::future::{OptionFuture, join};
 use tokio::time::{sleep, timeout};
 use zookeeper_client as zk;
 
 use crate::coordinator::Shared;
 use crate::entry::{Entry, Present};
 use crate::error::{BACKEND, Failure, is_passing, session_lost};
+use crate::lookout::Event;
 use crate::record::{self, Standing};
 use crate::session::{Session, pauses};
 
@@ -21,9 +21,6 @@ use crate::session::{Session, pauses};
 /// servers two requests and no more. A record that is deleted within it is missed no longer than that: the watch
 /// is set by a read, which finds it gone.
 const SETTLED: Duration = Duration::from_millis(5);
-
-/// The event of a watch that is set. Dropping it takes the watch back.
-type Event = BoxFuture<'static, zk::WatchedEvent>;
 
 pub(crate) async fn campaign(
     shared: &Arc<Shared>,
@@ -99,7 +96,7 @@ async fn outwait(session: &Session, own: &Present, ahead: &str, watch: &mut Opti
         let (theirs, mine) = join(client.check_and_watch_stat(ahead), mine).await;
         match mine {
             Some(Ok((Some(stat), watcher))) if stat.czxid.unsigned_abs() == own.token.get() => {
-                *watch = Some(watcher.changed().boxed());
+                *watch = Some(Event::new(watcher, session.lookout.take_room(&own.path)));
             }
             Some(Ok(_)) => return Err(vanished()),
             Some(Err(error)) if !is_passing(&error) => return Err(Failure(Operation::Campaign, error).into()),
@@ -114,7 +111,7 @@ async fn outwait(session: &Session, own: &Present, ahead: &str, watch: &mut Opti
             return Ok(());
         }
         tokio::select! {
-            event = mine => {
+            event = &mut mine.changed => {
                 *watch = None;
                 match event.event_type {
                     zk::EventType::NodeDeleted => return Err(vanished()),
@@ -152,13 +149,15 @@ async fn watch_over(
         let event = match watch.take() {
             Some(event) => event,
             None => match watch_own(&leadership, &session, &own).await {
-                Ok(event) => event,
-                Err(loss) => return leadership.end(loss),
+                Ok(Some(event)) => event,
+                Ok(None) => return,
+                Err(Loss::Deposed) => return depose(&leadership),
+                Err(_) => return,
             },
         };
-        match event.await.event_type {
+        match event.changed.await.event_type {
             // By us, if it was resigned: then this changes nothing.
-            zk::EventType::NodeDeleted => return leadership.end(Loss::Deposed),
+            zk::EventType::NodeDeleted => return depose(&leadership),
             // The state of the session has the last word.
             zk::EventType::Session => return,
             _ => {}
@@ -166,22 +165,35 @@ async fn watch_over(
     }
 }
 
-/// Sets the watch on our own record; the loss if there is nothing to watch any more.
+/// Ends a leadership whose record is gone; if its session has ended before, that is why.
+pub(crate) fn depose(leadership: &LeadershipHandle) {
+    // The check takes down the loss of the session, and the first reason stays.
+    if leadership.check().is_ok() {
+        leadership.end(Loss::Deposed);
+    }
+}
+
+/// Sets the watch on our own record, or leaves it to the renewals if there are too many; the loss if there is
+/// nothing to watch any more.
 async fn watch_own(
     leadership: &LeadershipHandle,
     session: &Weak<Session>,
     own: &Present,
-) -> Result<Event, Loss> {
+) -> Result<Option<Event>, Loss> {
     loop {
         leadership.check()?;
         let session = session.upgrade().ok_or(Loss::SessionExpired)?;
+        let Some(room) = session.lookout.room(&own.path) else {
+            session.lookout.look_for(own.path.clone(), leadership.clone());
+            return Ok(None);
+        };
         let stat = tokio::select! {
             loss = session.state.ended() => return Err(loss),
             stat = session.client.check_and_watch_stat(&own.path) => stat,
         };
         match stat {
             Ok((Some(stat), watcher)) if stat.czxid.unsigned_abs() == own.token.get() => {
-                return Ok(watcher.changed().boxed());
+                return Ok(Some(Event::new(watcher, room)));
             }
             Ok(_) => return Err(Loss::Deposed),
             Err(_) => sleep(Duration::from_millis(20)).await,

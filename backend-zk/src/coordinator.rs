@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use election_core::clock::{BootClock, Clock};
-use election_core::{Coordinator, ElectionName, Elector, Error, Kind, Operation, Result};
+use election_core::{Coordinator, ElectionName, Elector, Error, Kind, Loss, Operation, Result};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -178,6 +178,10 @@ impl Coordinator for ZkCoordinator {
         let (reply, outcome) = oneshot::channel();
         if self.0.commands.send(Command::Close(reply)).is_err() {
             return Ok(());
+        }
+        // At once, not when the owner gets to it; and after the command, which the owner then looks for.
+        if let Phase::Live(session) = &*self.0.phase.borrow() {
+            session.state.end(Loss::Closed);
         }
         // The owner drops what it has not read when it ends: closed it is, then.
         outcome.await.unwrap_or(Ok(()))

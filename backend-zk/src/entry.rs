@@ -222,11 +222,19 @@ async fn withdraw(session: &Session, parent: &str, prefix: &str) -> Result<(), z
     }
 }
 
+async fn delete(session: &Session, path: &str) -> Result<(), zk::Error> {
+    delete_again(session, path, session.client.delete(path, None)).await
+}
+
 /// Deletes a record, again after a lost connection.
 ///
 /// No version is compared: the 122 random bits and the sequence in its path never name another record.
-async fn delete(session: &Session, path: &str) -> Result<(), zk::Error> {
-    let mut deleted = session.client.delete(path, None).await;
+async fn delete_again(
+    session: &Session,
+    path: &str,
+    deleted: impl Future<Output = Result<(), zk::Error>>,
+) -> Result<(), zk::Error> {
+    let mut deleted = deleted.await;
     let mut backoff = pauses();
     loop {
         match deleted {
@@ -249,16 +257,13 @@ fn remove(runtime: &Handle, session: &Weak<Session>, path: &Arc<str>) -> oneshot
         return outcome;
     };
     let path = path.clone();
-    let mut removal = async move { bounded(&session, delete(&session, &path)).await }.boxed();
-    // Polled once here, which sends it: a resign is not kept waiting for a worker thread.
-    if let Some(done) = (&mut removal).now_or_never() {
-        let _ = reply.send(done);
-    } else {
-        runtime.spawn(async move {
-            // Nobody may be waiting: a drop resigns, too.
-            let _ = reply.send(removal.await);
-        });
-    }
+    // The call sends it, on whatever thread this is; only the waiting needs a runtime.
+    let deleted = session.client.delete(&path, None);
+    runtime.spawn(async move {
+        let removed = bounded(&session, delete_again(&session, &path, deleted)).await;
+        // Nobody may be waiting: a drop resigns, too.
+        let _ = reply.send(removed);
+    });
     outcome
 }
 

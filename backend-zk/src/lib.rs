@@ -38,6 +38,7 @@ mod entry;
 mod error;
 mod feed;
 mod fence;
+mod lookout;
 mod observe;
 mod owner;
 mod record;

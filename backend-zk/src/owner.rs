@@ -50,6 +50,15 @@ enum End {
     Abandoned,
 }
 
+impl From<Option<Command>> for End {
+    fn from(command: Option<Command>) -> Self {
+        match command {
+            Some(Command::Close(reply)) => Self::Close(reply),
+            None => Self::Abandoned,
+        }
+    }
+}
+
 pub(crate) struct Owner {
     pub(crate) config: Arc<Config>,
     pub(crate) source: Source,
@@ -102,11 +111,12 @@ impl Owner {
         loop {
             tokio::select! {
                 biased;
-                loss = &mut ended => return End::Lost(loss),
-                command = self.commands.recv() => return match command {
-                    Some(Command::Close(reply)) => End::Close(reply),
-                    None => End::Abandoned,
+                loss = &mut ended => return match loss {
+                    // Only a command to close ends it so.
+                    Loss::Closed => self.commands.recv().await.into(),
+                    loss => End::Lost(loss),
                 },
+                command = self.commands.recv() => return command.into(),
                 state = states.changed() => if let Some(loss) = Session::loss_of(state) {
                     return End::Lost(loss);
                 },
@@ -117,7 +127,11 @@ impl Owner {
                             if let Err(loss) = prove(session, &mut last, committed) {
                                 return End::Lost(loss);
                             }
-                            until_due(session, committed)
+                            let session = session.clone();
+                            let due = until_due(&session, committed);
+                            // Not here: a proof must not wait for it.
+                            tokio::spawn(async move { session.look_for_records().await });
+                            due
                         }
                         Err(error) if kind(&error) == Kind::SessionLost => {
                             return End::Lost(Loss::SessionExpired);

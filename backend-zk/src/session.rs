@@ -13,6 +13,7 @@ use zookeeper_client as zk;
 
 use crate::config::Config;
 use crate::error::is_passing;
+use crate::lookout::Lookout;
 
 /// A live session. Everybody but its owner holds it for the time of a request only: when the last holder lets
 /// go, the client closes the session and the servers remove its records.
@@ -23,7 +24,9 @@ pub(crate) struct Session {
     /// The ephemeral znode that renewals write to: `<root>/.sessions/<session id>`. No election has a name that
     /// begins with a dot.
     mark: String,
+    root: String,
     acls: zk::Acls<'static>,
+    pub(crate) lookout: Lookout,
 }
 
 /// A renewal that was committed.
@@ -44,7 +47,15 @@ impl Session {
         let timing = config.timing(client.session_timeout());
         let state = SessionState::new(clock, before + timing.validity());
         let mark = format!("{}/.sessions/{:016x}", config.root, client.session_id().0);
-        Self { client, state, timing, mark, acls: acls(config) }
+        Self {
+            client,
+            state,
+            timing,
+            mark,
+            root: config.root.clone(),
+            acls: acls(config),
+            lookout: Lookout::default(),
+        }
     }
 
     /// Wraps a client of unknown age: its session is proven by two renewals, which takes a third of its timeout.
@@ -80,6 +91,18 @@ impl Session {
         }
         self.write_mark().await?;
         Ok(Committed { sent, answered: clock.now() })
+    }
+
+    /// Looks for the records that have no watch: see [`Lookout`].
+    pub(crate) async fn look_for_records(&self) {
+        let looked = tokio::select! {
+            _ = self.state.ended() => return,
+            looked = self.lookout.look(&self.client, &self.root) => looked,
+        };
+        if let Err(error) = looked {
+            // Deadlines and queue are sound without; servers before 3.6 cannot list the records of a session.
+            tracing::warn!(%error, "could not look for the records without a watch");
+        }
     }
 
     /// Writes to our znode, or creates it. When this has been answered, the server that we are connected to has

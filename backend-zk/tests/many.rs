@@ -117,3 +117,38 @@ async fn a_hundred_observers_cost_one_request_per_change() {
     // A round: create, list, own watch, delete, and the one of the observers.
     assert!(packets <= 20 * 5 + 20, "{packets} packets for 20 rounds");
 }
+
+/// Upstream sends the watches of a session in frames of 128 KiB after a reconnect, and fails when there are two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_elections_outlive_a_reset_connection() {
+    if !need::has(Tool::ZooKeeper) {
+        return;
+    }
+    let zk = single().await;
+    let proxy = testkit::proxy::Proxy::to(&zk.endpoints()[0]).await.unwrap();
+    let coordinator = connect(&proxy.endpoint(), 6000).await;
+    let leaders: Vec<_> = iter(0..2000)
+        .map(|i| {
+            let elector = elector(&coordinator, &format!("reset-{i}"));
+            async move { campaign(&elector, "candidate-with-a-name-of-usual-length").await }
+        })
+        .buffer_unordered(64)
+        .collect()
+        .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    proxy.cut().await.unwrap();
+    proxy.heal().await.unwrap();
+    // Beyond every deadline that was earned before the reset.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let lost: Vec<_> = leaders.iter().filter_map(|leader| leader.check().err()).collect();
+    assert!(lost.is_empty(), "{} lost: {:?}", lost.len(), lost[0]);
+    // All are still watched over, those for which there was no room for a watch by the renewals.
+    let admin = zk.admin().await.unwrap();
+    for name in ["reset-3", "reset-1990"] {
+        let record = admin.records(&format!("{}/{name}", common::ROOT)).await.unwrap().remove(0);
+        assert!(admin.delete(&record.key).await.unwrap());
+        let deposed = leaders.iter().find(|leader| leader.election().as_str() == name).unwrap();
+        assert_eq!(patiently("the loss", deposed.lost()).await, Loss::Deposed);
+    }
+    assert_eq!(leaders.iter().filter(|leader| leader.check().is_ok()).count(), 1998);
+}
