@@ -23,6 +23,24 @@ pub(crate) async fn campaign(
     election: &ElectionName,
     candidate: Candidate,
 ) -> Result<Leadership> {
+    let mut sessions = 0;
+    let Joined { candidacy, ahead, revision } = loop {
+        sessions += 1;
+        match join(shared, election, &candidate).await {
+            // The session had died unnoticed before anything hung on it: the next one is as good.
+            Err(error) if error.kind() == Kind::SessionLost && sessions < 3 => {
+                tracing::debug!(%error, "joining anew");
+            }
+            joined => break joined?,
+        }
+    };
+    if let Some(ahead) = ahead {
+        waiting::wait(&candidacy, ahead, revision).await?;
+    }
+    candidacy.win(candidate)
+}
+
+async fn join(shared: &Arc<Shared>, election: &ElectionName, candidate: &Candidate) -> Result<Joined> {
     let entry = shared.enter().await?;
     let (joined, answer) = oneshot::channel();
     let join = Join {
@@ -37,11 +55,7 @@ pub(crate) async fn campaign(
     tokio::spawn(join.run(entry, joined));
     let lost =
         || error::new(Kind::Unexpected, Operation::Campaign).message("the task that joins ended early");
-    let Joined { candidacy, ahead, revision } = answer.await.map_err(|_| lost()).flatten()?;
-    if let Some(ahead) = ahead {
-        waiting::wait(&candidacy, ahead, revision).await?;
-    }
-    candidacy.win(candidate)
+    answer.await.map_err(|_| lost()).flatten()
 }
 
 /// A candidacy whose record exists. Dropping it removes the record in the background.

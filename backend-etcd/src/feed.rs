@@ -161,7 +161,9 @@ impl Feed {
             TxnOp::get(self.prefix.as_slice(), Some(first)),
             TxnOp::get(self.prefix.as_slice(), Some(all)),
         ]);
-        let answer = requests::txn(&self.servers, Operation::Observe, self.bound, txn).await?;
+        // One attempt: observers are to know soon that nobody answers.
+        let bound = Bound::once(self.bound.attempt);
+        let answer = requests::txn(&self.servers, Operation::Observe, bound, txn).await?;
         let revision = requests::header(answer.header(), Operation::Observe)?.revision();
         let ranges = requests::ranges(&answer);
         let [first, all] = ranges.as_slice() else { return Err(requests::malformed(Operation::Observe)) };

@@ -36,7 +36,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn error(&self, operation: Operation) -> Error {
-        error::new(self.kind, operation).message(self.text.clone())
+        error::new(self.kind, operation).message("no session could be opened").source(self.text.clone())
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn observe(shared: Arc<Shared>, election: ElectionName) -> LeaderEven
         election,
         sequence: Sequence::default(),
         backoff: Backoff::default(),
+        failed: false,
         following: None,
     };
     let next = |observer: Option<Observer>| async {
@@ -77,6 +78,8 @@ struct Observer {
     election: ElectionName,
     sequence: Sequence,
     backoff: Backoff,
+    /// The last read has failed.
+    failed: bool,
     /// Set once the first read has succeeded.
     following: Option<Following>,
 }
@@ -116,18 +119,18 @@ impl Observer {
         // Subscribed before the read, so that the feed misses nothing after it.
         let feed = self.shared.feeds.follow(&self.shared, &self.election);
         let views = (*feed).clone();
+        if self.failed {
+            tokio::time::sleep(self.backoff.next_delay()).await;
+        }
         match self.read().await {
             Ok((since, event)) => {
                 self.following = Some(Following { since, views, _feed: feed });
                 Ok(Some(event))
             }
             Err(error) if error.is_retryable() => {
-                let event = LeaderEvent::Disconnected { since: self.shared.clock.now(), last: None };
-                if let Some(event) = self.sequence.admit(event) {
-                    return Ok(Some(event));
-                }
-                tokio::time::sleep(self.backoff.next_delay()).await;
-                Ok(None)
+                self.failed = true;
+                let since = self.shared.clock.now();
+                Ok(Some(LeaderEvent::Disconnected { since, last: None }))
             }
             Err(error) => Err(error),
         }

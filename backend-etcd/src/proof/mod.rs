@@ -10,3 +10,6 @@
 pub(crate) mod keep_alive;
 pub(crate) mod swap;
 pub(crate) mod version;
+
+#[cfg(test)]
+mod tests;

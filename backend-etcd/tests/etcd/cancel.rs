@@ -6,7 +6,7 @@ use anyhow::Result;
 use election_core::Coordinator;
 use testkit::proxy::{Direction, Proxy};
 
-use crate::support::{Polls, candidate, connect, log, records, single, win, within};
+use crate::support::{Polls, candidate, connect, enter, log, records, single, win, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sole_candidate_dropped_at_every_poll() -> Result<()> {
@@ -70,9 +70,9 @@ async fn a_campaign_whose_answer_never_came_is_taken_back() -> Result<()> {
     let coordinator = backend_etcd::connect(&url).await?;
     let elector = coordinator.elector("billing")?;
     proxy.sever_one_way(Direction::ToClient);
-    let failed = within(elector.campaign(candidate("w-1"))).await?;
-    assert!(failed.unwrap_err().is_retryable());
+    let campaign = enter(&elector, "w-1");
     records(&etcd, "/election/billing/", 1).await?;
+    assert!(within(campaign).await??.unwrap_err().is_retryable());
     proxy.heal().await?;
     records(&etcd, "/election/billing/", 0).await?;
     // And the next campaign is not disturbed by it.
