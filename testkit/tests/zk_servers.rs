@@ -24,7 +24,7 @@ async fn records_are_seen_deleted_and_expired() -> anyhow::Result<()> {
     if !need::has(Tool::ZooKeeper) {
         return Ok(());
     }
-    let zk = Zk::start(ZkOptions::new().fast()).await?;
+    let zk = Zk::start(ZkOptions::new().tick(Duration::from_secs(1))).await?;
     let admin = zk.admin().await?;
     assert!(admin.records("/election/a").await?.is_empty());
     admin.create("/election/a", b"").await?;

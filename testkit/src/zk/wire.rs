@@ -23,27 +23,40 @@ const XID_AUTH: i32 = -4;
 /// The largest frame that a server sends for the three requests made here.
 const LARGEST_FRAME: usize = 4096;
 
+/// A bound for the whole business.
+const DONE_WITHIN: Duration = Duration::from_secs(20);
+
 /// Closes the session. The server removes its ephemeral znodes at once, and its owner learns at the next attempt to
 /// reconnect that the session has expired.
+///
+/// Attaching makes the server drop the owner's connection; the owner reconnects, and that drops ours, perhaps before
+/// the close was read. So this goes on until the server says that there is no such session.
 pub(super) async fn close_session(server: SocketAddr, session: i64, digest: Option<&str>) -> Result<()> {
-    timeout(Duration::from_secs(5), attach_and_close(server, session, digest)).await?
+    let end = async {
+        ensure!(
+            attach_and_close(server, session, digest).await? != Some(false),
+            "session {session:#x} has ended already"
+        );
+        while attach_and_close(server, session, digest).await? != Some(false) {}
+        Ok(())
+    };
+    timeout(DONE_WITHIN, end).await?
 }
 
-async fn attach_and_close(server: SocketAddr, session: i64, digest: Option<&str>) -> Result<()> {
+/// Asks for both at once, to give the owner the least time to come between. Tells whether there was such a session;
+/// `None` when the connection was dropped first.
+async fn attach_and_close(server: SocketAddr, session: i64, digest: Option<&str>) -> Result<Option<bool>> {
     let mut stream = TcpStream::connect(server).await?;
-    send(&mut stream, &connect_request(session)).await?;
-    let answer = receive(&mut stream).await?;
+    let mut requests = bytes(&connect_request(session));
+    requests.extend(digest.iter().flat_map(|digest| bytes(&auth_request(digest))));
+    requests.extend(bytes(&[1_i32.to_be_bytes(), OP_CLOSE_SESSION.to_be_bytes()].concat()));
+    stream.write_all(&requests).await?;
+    let Ok(answer) = receive(&mut stream).await else { return Ok(None) };
     // protocolVersion: int, timeOut: int, sessionId: long. An unknown session is answered with zeros.
     let timeout = answer.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
-    ensure!(timeout.is_some_and(|timeout| timeout > 0), "session {session:#x} has ended already");
-    if let Some(digest) = digest {
-        send(&mut stream, &auth_request(digest)).await?;
-        receive(&mut stream).await?;
-    }
-    send(&mut stream, &[1_i32.to_be_bytes(), OP_CLOSE_SESSION.to_be_bytes()].concat()).await?;
-    // The server answers and closes, or just closes: an end of the stream is the confirmation we need.
+    // The server answers what was asked and hangs up, or just hangs up.
     while receive(&mut stream).await.is_ok() {}
-    Ok(())
+    Ok(timeout.map(|timeout| timeout > 0))
 }
 
 fn connect_request(session: i64) -> Vec<u8> {
@@ -71,10 +84,6 @@ fn auth_request(digest: &str) -> Vec<u8> {
 fn bytes(content: &[u8]) -> Vec<u8> {
     let length = i32::try_from(content.len()).unwrap_or(i32::MAX);
     [&length.to_be_bytes(), content].concat()
-}
-
-async fn send(stream: &mut TcpStream, request: &[u8]) -> Result<()> {
-    Ok(stream.write_all(&bytes(request)).await?)
 }
 
 async fn receive(stream: &mut TcpStream) -> Result<Vec<u8>> {

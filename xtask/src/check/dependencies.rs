@@ -27,7 +27,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("openraft-rt", &["backend-raft"]),
     ("openraft-rt-tokio", &["backend-raft"]),
     ("openraft-macros", &["backend-raft"]),
-    ("tonic", &[]),
+    ("tonic", &["backend-etcd"]),
 ];
 
 /// What must not be in a tree: the package, the features it is built with, the kinds of edges, the forbidden names.

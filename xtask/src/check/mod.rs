@@ -24,9 +24,15 @@ pub(crate) fn all(steps: &mut Steps) {
         return;
     }
     steps.run("format", || Run::cargo().args(["fmt", "--all", "--check"]).succeed());
+    steps.run("lock file", lock_file);
     steps.run("sources", sources::check);
     steps.run("dependencies", dependencies::check);
     lints::all(steps, &provided);
+}
+
+/// A lock file that cargo would have to change is one that nobody else has built with.
+fn lock_file() -> Result<()> {
+    Run::cargo().args(["metadata", "--locked", "--format-version", "1"]).output().map(drop)
 }
 
 /// Licences, bans and sources of all dependencies. Advisories would have to be fetched; CI may be offline.

@@ -22,7 +22,8 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
         bail!("there is no apt-get here; install what these Debian packages hold: {}", packages.join(" "));
     }
     let command = || {
-        let options = ["install", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", "-o", LOCK_TIMEOUT];
+        let options =
+            ["install", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", "-o", LOCK_TIMEOUT];
         options.into_iter().chain(packages.iter().copied())
     };
     let Some(apt) = Apt::with_rights() else {
