@@ -46,9 +46,11 @@ async fn elect(
     candidate: Candidate,
     mut entry: Entry,
 ) -> Result<Leadership> {
+    let session = entry.session.clone();
+    let turn = session.joining.acquire().await;
     let joined = timeout(shared.config.connect_timeout, entry.join()).await;
     let (present, children) = joined.map_err(|_| shared.unavailable(Operation::Campaign))??;
-    let session = entry.session.clone();
+    drop(turn);
     let own = match wait(&session, &present, children).await {
         Ok(own) => own,
         Err(error) => {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use election_core::backend::SessionState;
 use election_core::clock::{Clock, Instant};
 use election_core::{Backoff, Loss, Timing};
-use tokio::time::sleep;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 use zookeeper_client as zk;
 
 use crate::config::Config;
@@ -27,7 +28,14 @@ pub(crate) struct Session {
     root: String,
     acls: zk::Acls<'static>,
     pub(crate) lookout: Lookout,
+    /// Turns to join a queue. Requests of a session are served in order, so a renewal waits behind all that was
+    /// sent before it: a thousand campaigns begun at once cost the session, on three slow servers. So few join
+    /// at a time, and none begins to while a renewal is under way.
+    pub(crate) joining: Semaphore,
 }
+
+/// As many as fill the pipeline of an ensemble: beyond, only their time grows.
+const JOINING: u32 = 64;
 
 /// A renewal that was committed.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +63,7 @@ impl Session {
             root: config.root.clone(),
             acls: acls(config),
             lookout: Lookout::default(),
+            joining: Semaphore::new(JOINING as usize),
         }
     }
 
@@ -81,6 +90,9 @@ impl Session {
     /// Makes one committed write that the leader accepts only while the session lives.
     pub(crate) async fn renew(&self) -> Result<Committed, zk::Error> {
         let clock = self.state.clock();
+        // Its place in the line, with or without the turns, keeps others from joining meanwhile.
+        let mut quiet = std::pin::pin!(self.joining.acquire_many(JOINING));
+        let _turns = timeout(self.timing.ttl / 20, &mut quiet).await;
         let sent = clock.now();
         // The leader's answer passes through the queue in which it asks the follower for touches: with it, the
         // touches of the renewal before are on their way, ahead of the write below. An answer that was slow may
