@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use election_core::{Backoff, Candidate, ElectionName, Kind, Leadership, Operation, Result};
+use election_core::{Backoff, Candidate, ElectionName, Error, Kind, Leadership, Loss, Operation, Result};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -27,11 +27,9 @@ pub(crate) async fn campaign(
     let Joined { candidacy, ahead, revision } = loop {
         sessions += 1;
         match join(shared, election, &candidate).await {
-            // The session had died unnoticed before anything hung on it: the next one is as good.
-            Err(error) if error.kind() == Kind::SessionLost && sessions < 3 => {
-                tracing::debug!(%error, "joining anew");
-            }
-            joined => break joined?,
+            // Nothing of this candidacy has existed yet: the next session is as good.
+            Err(NotIn { error, untouched: true }) if sessions < 3 => tracing::debug!(%error, "joining anew"),
+            joined => break joined.map_err(|not_in| not_in.error)?,
         }
     };
     if let Some(ahead) = ahead {
@@ -40,7 +38,7 @@ pub(crate) async fn campaign(
     candidacy.win(candidate)
 }
 
-async fn join(shared: &Arc<Shared>, election: &ElectionName, candidate: &Candidate) -> Result<Joined> {
+async fn join(shared: &Arc<Shared>, election: &ElectionName, candidate: &Candidate) -> Result<Joined, NotIn> {
     let entry = shared.enter().await?;
     let (joined, answer) = oneshot::channel();
     let join = Join {
@@ -55,7 +53,7 @@ async fn join(shared: &Arc<Shared>, election: &ElectionName, candidate: &Candida
     tokio::spawn(join.run(entry, joined));
     let lost =
         || error::new(Kind::Unexpected, Operation::Campaign).message("the task that joins ended early");
-    answer.await.map_err(|_| lost()).flatten()
+    answer.await.unwrap_or_else(|_| Err(lost().into()))
 }
 
 /// A candidacy whose record exists. Dropping it removes the record in the background.
@@ -117,6 +115,19 @@ struct Joined {
     revision: i64,
 }
 
+/// Why a candidate did not get in.
+struct NotIn {
+    error: Error,
+    /// The session had died before a record of this candidacy existed.
+    untouched: bool,
+}
+
+impl From<Error> for NotIn {
+    fn from(error: Error) -> Self {
+        Self { error, untouched: false }
+    }
+}
+
 struct Join {
     shared: Arc<Shared>,
     session: Arc<Session>,
@@ -126,7 +137,7 @@ struct Join {
 }
 
 impl Join {
-    async fn run(self, entry: Entry, mut reply: oneshot::Sender<Result<Joined>>) {
+    async fn run(self, entry: Entry, mut reply: oneshot::Sender<Result<Joined, NotIn>>) {
         let key = keys::record(&self.prefix, self.session.lease().0, self.candidate.id());
         let mut uncertain = false;
         let joined = self.join(&key, &mut reply, &mut uncertain).await;
@@ -145,39 +156,40 @@ impl Join {
     async fn join(
         &self,
         key: &[u8],
-        reply: &mut oneshot::Sender<Result<Joined>>,
+        reply: &mut oneshot::Sender<Result<Joined, NotIn>>,
         uncertain: &mut bool,
-    ) -> Result<Joined> {
+    ) -> Result<Joined, NotIn> {
         let start = Instant::now();
-        let attempt = self.session.attempt().min(self.shared.config.timeout);
+        let bound = self.shared.bound();
         let mut backoff = Backoff::default();
         loop {
             // Held until the record is in: the lease is not revoked before.
             let lease = self.session.lease();
             let request = (self.prefix.as_slice(), key, self.candidate.value().as_ref(), lease.0);
-            let error = match requests::create(&self.shared.servers, Bound::once(attempt), request).await {
-                Ok(created) => return self.settle(key, created).await,
-                Err(error) => error,
-            };
+            let error =
+                match requests::create(&self.shared.servers, Bound::once(bound.attempt), request).await {
+                    Ok(created) => return Ok(self.settle(key, created).await?),
+                    Err(error) => error,
+                };
             match error.kind() {
                 Kind::Unavailable | Kind::Timeout => {
                     *uncertain = true;
                     let delay = backoff.next_delay();
-                    if reply.is_closed() || start.elapsed() + delay > self.shared.config.timeout {
-                        return Err(self.shared.servers.gave_up(error, self.shared.config.timeout));
+                    if reply.is_closed() || start.elapsed() + delay > bound.total {
+                        return Err(self.shared.servers.gave_up(error, bound.total).into());
                     }
                     tokio::time::sleep(delay).await;
                 }
                 // The lease is gone: revoked after a swap, or by an administrator, or expired.
                 Kind::SessionLost if self.session.lease().0 != lease.0 => {}
                 Kind::SessionLost => {
-                    self.session.state.end(election_core::Loss::SessionExpired);
-                    return Err(error);
+                    self.session.state.end(Loss::SessionExpired);
+                    return Err(NotIn { error, untouched: !*uncertain });
                 }
-                _ => return Err(error),
+                _ => return Err(error.into()),
             }
             if let Err(loss) = self.session.state.valid() {
-                return Err(error::from_loss(loss, Operation::Campaign));
+                return Err(error::from_loss(loss, Operation::Campaign).into());
             }
         }
     }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use election_core::clock::BootClock;
 use election_core::{
-    Candidate, Coordinator, ElectionName, Elector, LeaderEvents, Leadership, Operation, Result,
+    Candidate, Coordinator, ElectionName, Elector, LeaderEvents, Leadership, Loss, Operation, Result,
 };
 use etcd_client::Client;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -93,6 +94,7 @@ impl EtcdCoordinator {
             runtime: tokio::runtime::Handle::current(),
             phases,
             demand,
+            closing: AtomicBool::new(false),
             closer,
         });
         tokio::spawn(keeper.run(granted));
@@ -139,7 +141,12 @@ impl Coordinator for EtcdCoordinator {
     }
 
     async fn close(&self) -> Result<()> {
+        self.shared.begin_to_close();
         let (confirm, confirmed): (Close, _) = oneshot::channel();
+        // The claims end at once, not when the keeper gets to it.
+        if let Phase::Open(session) = &*self.shared.phases.borrow() {
+            session.state.end(Loss::Closed);
+        }
         if self.shared.closer.send(confirm).await.is_err() {
             return Ok(());
         }

@@ -86,6 +86,11 @@ impl Keeper {
             self.phase.send_replace(Phase::Open(session.clone()));
             match self.serve(&session, granted.sent).await {
                 End::Closed(close) => return self.closed(Some(session), close).await,
+                // Whoever closes ends the claims first, and says so next (or was dropped in between).
+                End::Lost(Loss::Closed) => {
+                    let close = self.close.recv().await;
+                    return self.closed(Some(session), close).await;
+                }
                 End::Idle => tracing::debug!("etcd: the session is idle and ends"),
                 End::Lost(loss) => tracing::warn!(%loss, "etcd: the session has ended"),
             }

@@ -62,7 +62,10 @@ impl Record {
     pub(crate) fn mark_gone(&self) {
         self.gone.store(true, Ordering::SeqCst);
         if let Some(leader) = self.leader.get() {
-            leader.end(Loss::Deposed);
+            // A session that has ended is the reason, not what became of its records.
+            if leader.check().is_ok() {
+                leader.end(Loss::Deposed);
+            }
         }
         self.vanished.notify_waiters();
     }

@@ -27,7 +27,7 @@ pub(crate) async fn remove(
 ) {
     let start = Instant::now();
     let ttl = session.timing.ttl;
-    let attempt = session.attempt().min(shared.config.timeout);
+    let attempt = shared.bound().attempt;
     let mut backoff = Backoff::default();
     // Whether an attempt whose answer was lost may have removed it.
     let mut uncertain = created.is_none();

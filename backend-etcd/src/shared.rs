@@ -1,9 +1,10 @@
 //! [`Shared`]: what the electors, candidacies and observers of one coordinator share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use election_core::{Kind, Operation, Result};
+use election_core::{Kind, Loss, Operation, Result};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) phases: watch::Receiver<Phase>,
     /// Tells the keeper that a session is wanted.
     pub(crate) demand: Arc<Notify>,
+    /// Set by the first call of close, before anything is sent.
+    pub(crate) closing: AtomicBool,
     /// The keeper ends when this is dropped, or asked to close.
     pub(crate) closer: mpsc::Sender<Close>,
 }
@@ -49,6 +52,9 @@ impl Shared {
         let bound = self.config.timeout * 2 + Duration::from_millis(100);
         let entered = timeout(bound, async {
             loop {
+                if self.closing.load(Ordering::SeqCst) {
+                    return Err(closed(Operation::Campaign));
+                }
                 match &*phases.borrow_and_update() {
                     Phase::Open(session) => {
                         if let Some(entry) = session.enter() {
@@ -69,6 +75,14 @@ impl Shared {
         entered.await.unwrap_or_else(|_| {
             Err(self.servers.gave_up(error::new(Kind::Unavailable, Operation::Campaign), bound))
         })
+    }
+
+    /// Ends every claim at this moment; the keeper removes what is left in the service.
+    pub(crate) fn begin_to_close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        if let Some(session) = self.session() {
+            session.state.end(Loss::Closed);
+        }
     }
 
     /// The session that is open at present.
