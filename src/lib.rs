@@ -53,6 +53,11 @@ fn feature_off(scheme: &str, feature: &str) -> Error {
     ))
 }
 
+/// The README's Rust blocks are doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -76,17 +76,6 @@ impl RaftCoordinator {
         Ok(coordinator)
     }
 
-    /// Connects by URL: see [`RaftConfig::from_url`].
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect).
-    ///
-    /// # Cancel safety
-    /// As [`connect`](Self::connect).
-    pub async fn connect_url(url: &str) -> Result<Self> {
-        Self::connect(RaftConfig::from_url(url)?).await
-    }
-
     fn build(config: RaftConfig, node: Option<Node>) -> Self {
         let own = node.as_ref().zip(config.node.as_ref()).map(|(node, own)| {
             let local: Arc<dyn Local> = node.service().clone();
@@ -209,6 +198,7 @@ impl Coordinator for RaftCoordinator {
 
     async fn close(&self) -> Result<()> {
         self.0.stop.cancel();
+        self.0.sessions.end_claims();
         let mut closed = self.0.closed.clone();
         let result = closed.wait_for(Option::is_some).await.ok().and_then(|result| result.clone());
         match result {

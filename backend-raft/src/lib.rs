@@ -13,12 +13,11 @@
 //!
 //! ```no_run
 //! # async fn doc() -> election_core::Result<()> {
-//! use backend_raft::RaftCoordinator;
 //! use election_core::{Candidate, Coordinator};
 //!
 //! // The same on every member, but for `node` and `data`. Without them: a client.
 //! let url = "raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/billing";
-//! let coordinator = RaftCoordinator::connect_url(url).await?;
+//! let coordinator = backend_raft::connect(url).await?;
 //! let elector = coordinator.elector("billing")?;
 //! let leadership = elector.campaign(Candidate::new("worker-1")?).await?;
 //! println!("leading under token {}", leadership.token());
@@ -46,3 +45,14 @@ pub use admin::{MemberStatus, Place, RaftAdmin};
 pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
+
+/// Joins or contacts the group of a URL: see [`RaftConfig::from_url`] for its parts.
+///
+/// # Errors
+/// As [`RaftConfig::from_url`] and [`RaftCoordinator::connect`].
+///
+/// # Cancel safety
+/// Dropping the future stops what was started.
+pub async fn connect(url: &str) -> election_core::Result<std::sync::Arc<RaftCoordinator>> {
+    Ok(std::sync::Arc::new(RaftCoordinator::connect(RaftConfig::from_url(url)?).await?))
+}

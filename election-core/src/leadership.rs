@@ -172,8 +172,10 @@ impl LeadershipHandle {
     }
 
     /// For backends: ends the leadership because its record is gone ([`Loss::Deposed`]) or its session is
-    /// ([`Loss::SessionExpired`]). The first reason stays.
+    /// ([`Loss::SessionExpired`]). The first reason stays: if the session had ended before, that is the reason,
+    /// and the record went because of it.
     pub fn end(&self, loss: Loss) {
+        let loss = self.0.valid().err().unwrap_or(loss);
         self.0.end(loss);
     }
 }
@@ -409,5 +411,15 @@ mod tests {
         rig.session.end(Loss::SessionExpired);
         assert_eq!(waiting.await.unwrap(), Loss::SessionExpired);
         assert_eq!(leadership.lost().await, Loss::SessionExpired);
+    }
+
+    #[test]
+    fn a_record_that_went_with_its_session_is_no_deposition() {
+        let rig = Rig::new();
+        let leadership = rig.win().unwrap();
+        rig.session.end(Loss::Closed);
+        // The news about the record comes before anybody has asked.
+        leadership.end(Loss::Deposed);
+        assert_eq!(leadership.check(), Err(Loss::Closed));
     }
 }
