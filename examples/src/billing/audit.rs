@@ -166,7 +166,7 @@ mod tests {
     fn every_kind_of_wrong_is_found() {
         let cases: &[Case<'_>] = &[
             ("CHARGED 2 TIMES", &[row("A", PAID)], &[], &[charge(1, "A", 500), charge(2, "A", 500)]),
-            ("more than invoiced", &[row("A", PAID)], &[], &[charge(1, "A", 500), charge(2, "A", 500)]),
+            ("differ by +500", &[row("A", PAID)], &[], &[charge(1, "A", 500), charge(2, "A", 500)]),
             ("neither charged nor paid", &[row("A", None)], &[], &[]),
             ("unpaid in the ledger", &[row("A", None)], &[], &[charge(1, "A", 500)]),
             ("declined by", &[row("A", Some(Settlement::Declined))], &[], &[]),

@@ -43,7 +43,9 @@ async fn main() -> anyhow::Result<()> {
             outcome => outcome?,
         }
     }
-    Ok(coordinator.close().await?)
+    // Not confirmed is no failure: what is left in the service goes with the TTL.
+    coordinator.close().await.unwrap_or_else(|error| eprintln!("{error}"));
+    Ok(())
 }
 
 /// What the leader does; it ends when leadership or the process does.

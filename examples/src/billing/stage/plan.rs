@@ -58,6 +58,11 @@ impl Plan {
     }
 }
 
+/// The script for a round that has to be repeated: the next charge is held back.
+pub(super) fn one_more() -> Script {
+    [Step { after: 0, fault: Fault::Hold }].into_iter().collect()
+}
+
 /// `count` faults in which every kind comes up equally often, in no order that one could learn.
 fn deal<T: Copy>(kinds: &[T], count: u32, random: &mut StdRng) -> VecDeque<T> {
     let mut dealt = VecDeque::new();

@@ -12,8 +12,9 @@ use crate::billing::wire::Order;
 
 impl Stage {
     /// Waits for a charge whose answer is held back, injects the fault, lets the answer go, waits for the
-    /// successor and repairs what was broken.
-    pub(super) async fn round(&mut self, fault: LeaderFault, next: Script) -> anyhow::Result<()> {
+    /// successor and repairs what was broken. `false` if leadership had moved on by itself before the fault came
+    /// (on a machine so busy that a session was lost): then it was no takeover of this fault's making.
+    pub(super) async fn round(&mut self, fault: LeaderFault, next: Script) -> anyhow::Result<bool> {
         let target =
             self.wait("a charge that is held back, or the end of the work", |state| state.target()).await?;
         self.announce(fault, &target);
@@ -27,15 +28,16 @@ impl Stage {
         self.state.script = next.clone();
         self.cast.release(next).await?;
         let claim = self.wait("a successor", |state| state.successor(target.token)).await?;
-        // A leadership that had moved on before the fault came is no takeover of this fault.
-        if claim.at > at {
+        let counts = claim.at > at;
+        if counts {
             self.state.takeovers.push((fault, claim.at.saturating_duration_since(at)));
         }
         match fault {
-            LeaderFault::Kill => self.restart(target.worker).await,
-            LeaderFault::Pause => self.resume(&target, claim.token).await,
-            LeaderFault::Resign => Ok(()),
+            LeaderFault::Kill => self.restart(target.worker).await?,
+            LeaderFault::Pause => self.resume(&target, claim.token).await?,
+            LeaderFault::Resign => {}
         }
+        Ok(counts)
     }
 
     fn announce(&self, fault: LeaderFault, target: &Target) {
