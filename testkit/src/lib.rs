@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod etcd;
+#[cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod fixture;
 pub mod interop;
 pub mod need;
