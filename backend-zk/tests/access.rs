@@ -2,12 +2,13 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{campaign, candidate, connect, elector, expire, next, patiently, records, single};
 use election_core::{Coordinator, Kind, LeaderEvent, Loss};
 use testkit::need::{self, Tool};
 use testkit::zk::{Zk, ZkOptions};
+use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_made_with_credentials_is_refused_to_others() {
@@ -80,7 +81,7 @@ async fn campaigns_and_observers_outlive_an_outage() {
         return;
     }
     let zk = Zk::start(ZkOptions::new().fast()).await.unwrap();
-    let url = format!("zk://{}?timeout=600ms&connect_timeout=500ms", zk.authority());
+    let url = format!("zk://{}?timeout=2s&connect_timeout=500ms", zk.authority());
     let coordinator = backend_zk::connect(&url).await.unwrap();
     let elector = elector(&coordinator, "outage");
     let leader = campaign(&elector, "a").await;
@@ -139,13 +140,13 @@ async fn a_client_handed_in_is_proven_before_it_is_used() {
     }
     let zk = Zk::start(ZkOptions::new().fast()).await.unwrap();
     let admin = zk.admin().await.unwrap();
-    let connector = zookeeper_client::Client::connector().with_session_timeout(Duration::from_secs(1));
+    let connector = zookeeper_client::Client::connector().with_session_timeout(Duration::from_secs(2));
     let client = connector.connect(&zk.authority()).await.unwrap();
     let coordinator = backend_zk::from_client(client, backend_zk::Config::default()).await.unwrap();
-    assert_eq!(coordinator.granted_timeout(), Some(Duration::from_secs(1)));
+    assert_eq!(coordinator.granted_timeout(), Some(Duration::from_secs(2)));
     let elector = elector(&coordinator, "handed");
     let leader = campaign(&elector, "a").await;
-    assert!(tokio::time::timeout(Duration::from_secs(2), leader.lost()).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_secs(5), leader.lost()).await.is_err());
     let record = records(&admin, "handed", 1).await.remove(0);
     expire(&admin, record.session).await;
     patiently("the loss", leader.lost()).await;

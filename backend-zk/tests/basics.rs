@@ -94,7 +94,7 @@ async fn a_leadership_outlives_many_timeouts() {
         return;
     }
     let zk = testkit::zk::Zk::start(testkit::zk::ZkOptions::new().fast()).await.unwrap();
-    let coordinator = connect(&zk.authority(), 400).await;
+    let coordinator = connect(&zk.authority(), 1000).await;
     let leader = campaign(&elector(&coordinator, "long"), "a").await;
     let lost = tokio::time::timeout(Duration::from_secs(4), leader.lost()).await;
     assert!(lost.is_err(), "{lost:?}");

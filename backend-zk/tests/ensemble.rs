@@ -3,7 +3,7 @@
 mod common;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{campaign, connect, elector, patiently};
 use election_core::{Elector, LeadershipHandle, Loss};
@@ -12,6 +12,7 @@ use testkit::ports::Port;
 use testkit::proxy::Proxy;
 use testkit::zk::{Zk, ZkOptions};
 use testkit::{Launch, Node, READY_WITHIN, WorkDir, until};
+use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_outlives_the_death_of_the_ensembles_leader_or_is_lost_in_time() {
@@ -177,14 +178,14 @@ async fn a_leader_whose_server_is_cut_off_stops_before_its_successor_starts() {
     if !need::has(Tool::ZooKeeper) {
         return;
     }
-    // The follower holds on to its leader for 10 s, ten times the session's timeout, and answers pings.
-    let zk = Bridged::start(Duration::from_millis(200), 50).await;
+    // The follower holds on to its leader for 20 s, ten times the session's timeout, and answers pings.
+    let zk = Bridged::start(Duration::from_millis(200), 100).await;
     for round in 0..5_u64 {
-        let cut_off = connect(&zk.clients[0].address().to_string(), 1000).await;
-        let other = connect(&zk.clients[1].address().to_string(), 1000).await;
+        let cut_off = connect(&zk.clients[0].address().to_string(), 2000).await;
+        let other = connect(&zk.clients[1].address().to_string(), 2000).await;
         let leader = campaign(&elector(&cut_off, "hard"), "a").await;
         // At different phases of the renewals.
-        tokio::time::sleep(Duration::from_millis(600 + 90 * round)).await;
+        tokio::time::sleep(Duration::from_millis(1200 + 180 * round)).await;
         leader.check().unwrap();
         let successor = tokio::spawn({
             let elector = elector(&other, "hard");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{campaign, connect, elector, patiently, single};
 use election_core::{Kind, Loss};
@@ -10,6 +10,7 @@ use futures::StreamExt;
 use futures::stream::iter;
 use testkit::need::{self, Tool};
 use testkit::zk::Zk;
+use tokio::time::Instant;
 
 /// Packets that the server has received.
 async fn received(zk: &Zk) -> u64 {

@@ -33,8 +33,17 @@ pub fn candidate(id: &str) -> Candidate {
     Candidate::new(id).unwrap().with_value(format!("value of {id}").into_bytes()).unwrap()
 }
 
+/// Leads. On a machine that is too busy a session may be lost meanwhile: then again.
 pub async fn campaign(elector: &Arc<dyn Elector>, id: &str) -> Leadership {
-    patiently("campaigning", elector.campaign(candidate(id))).await.unwrap()
+    patiently("campaigning", async {
+        loop {
+            match elector.campaign(candidate(id)).await {
+                Err(error) if error.is_retryable() => println!("again: {error}"),
+                outcome => return outcome.unwrap(),
+            }
+        }
+    })
+    .await
 }
 
 pub fn elector(coordinator: &ZkCoordinator, election: &str) -> Arc<dyn Elector> {
