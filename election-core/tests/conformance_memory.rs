@@ -31,7 +31,7 @@ impl Fixture for Memory {
     }
 
     fn takeover_bound(&self) -> Duration {
-        TTL + Duration::from_millis(200)
+        TTL + Duration::from_millis(400)
     }
 
     async fn records(&self, election: &ElectionName) -> usize {

@@ -1,7 +1,7 @@
 //! Losing a seat: how it is told, and that it is final.
 
 use super::fixture::Fixture;
-use super::support::{Campaign, LastClaim, PATIENCE, lead, lead_again, records, within};
+use super::support::{Campaign, LastClaim, PATIENCE, lead, lead_again, records, renewed, within};
 use crate::Loss;
 use crate::clock::Instant;
 
@@ -32,6 +32,7 @@ pub async fn an_expired_session_ends_its_leaderships_for_good(fixture: &dyn Fixt
 pub async fn a_severed_leader_is_over_by_its_own_clock(fixture: &dyn Fixture) {
     let (process, election) = (fixture.process().await, fixture.election("e"));
     let leader = lead(&*process, &election).await;
+    renewed(&leader).await;
     let claim = LastClaim::watch(leader.handle());
     process.sever();
     // Whatever was proven was sent before this moment.

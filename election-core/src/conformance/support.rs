@@ -70,6 +70,13 @@ pub(super) async fn lead_again(process: &dyn Process, election: &ElectionName) -
     Campaign::start_again(process, election).wins(PATIENCE).await
 }
 
+/// Waits until a renewal has moved the deadline: it then rests on renewals, and not on the opening of the session.
+pub(super) async fn renewed(leadership: &Leadership) {
+    let until = leadership.valid_until().expect("valid");
+    let moved = || async { leadership.valid_until().expect("a renewed leadership is valid") > until };
+    eventually(PATIENCE, "a renewal", moved).await;
+}
+
 /// A campaign that runs by itself. Dropping it drops the campaign.
 pub(super) struct Campaign(JoinHandle<Result<Leadership>>);
 
