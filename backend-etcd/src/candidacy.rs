@@ -1,8 +1,13 @@
 //! A candidacy from its first request to its last: join, wait, win, leave.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
 use election_core::{Backoff, Candidate, ElectionName, Error, Kind, Leadership, Loss, Operation, Result};
+use futures::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -10,7 +15,7 @@ use crate::error;
 use crate::keys;
 use crate::proof::swap;
 use crate::record::Record;
-use crate::removal;
+use crate::removal::Removal;
 use crate::requests::{self, Ahead, Created};
 use crate::servers::Bound;
 use crate::session::{Entry, Session};
@@ -40,20 +45,44 @@ pub(crate) async fn campaign(
 
 async fn join(shared: &Arc<Shared>, election: &ElectionName, candidate: &Candidate) -> Result<Joined, NotIn> {
     let entry = shared.enter().await?;
-    let (joined, answer) = oneshot::channel();
+    let abandoned = Arc::new(AtomicBool::new(false));
     let join = Join {
         shared: shared.clone(),
         session: entry.session().clone(),
         election: election.clone(),
         prefix: keys::prefix(&shared.config.root, election),
         candidate: candidate.clone(),
+        abandoned: abandoned.clone(),
     };
-    // A task of its own: this future may be dropped at any await, but a request on its way cannot be called
-    // back. The task sees its outcome, and takes back what nobody waits for any more.
-    tokio::spawn(join.run(entry, joined));
-    let lost =
-        || error::new(Kind::Unexpected, Operation::Campaign).message("the task that joins ended early");
-    answer.await.unwrap_or_else(|_| Err(lost().into()))
+    Uncancelled { future: Some(Box::pin(join.run(entry))), abandoned, runtime: shared.runtime.clone() }.await
+}
+
+/// A join that goes on in the background when it is dropped: a request on its way cannot be called back, so its
+/// outcome must be seen, and what it has made must be removed (which dropping the candidacy does).
+struct Uncancelled {
+    future: Option<BoxFuture<'static, Result<Joined, NotIn>>>,
+    abandoned: Arc<AtomicBool>,
+    runtime: Handle,
+}
+
+impl Future for Uncancelled {
+    type Output = Result<Joined, NotIn>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let joined = ready!(future.as_mut().poll(context));
+        self.future = None;
+        Poll::Ready(joined)
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            self.abandoned.store(true, Ordering::SeqCst);
+            self.runtime.spawn(async move { drop(future.await) });
+        }
+    }
 }
 
 /// A candidacy whose record exists. Dropping it removes the record in the background.
@@ -88,18 +117,19 @@ impl Candidacy {
         if !std::mem::replace(&mut self.standing, false) {
             return;
         }
-        self.record.mark_over();
         self.session.leave(&self.record);
-        self.shared.sentinel.forget(&self.record);
-        let removal = removal::remove(
-            self.shared.clone(),
-            self.session.clone(),
-            self.record.election.clone(),
-            self.record.key.clone(),
-            Some(self.record.created),
+        if self.record.mark_over() {
+            self.shared.sentinel.forget(&self.record);
+        }
+        let removal = Removal {
+            shared: self.shared.clone(),
+            session: self.session.clone(),
+            election: self.record.election.clone(),
+            key: self.record.key.clone(),
+            known: Some((self.record.created, self.record.place().lease)),
             confirm,
-        );
-        self.shared.runtime.spawn(removal);
+        };
+        self.shared.runtime.spawn(removal.run());
     }
 }
 
@@ -134,31 +164,28 @@ struct Join {
     election: ElectionName,
     prefix: Vec<u8>,
     candidate: Candidate,
+    /// Nobody waits for it any more.
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Join {
-    async fn run(self, entry: Entry, mut reply: oneshot::Sender<Result<Joined, NotIn>>) {
+    async fn run(self, entry: Entry) -> Result<Joined, NotIn> {
         let key = keys::record(&self.prefix, self.session.lease().0, self.candidate.id());
         let mut uncertain = false;
-        let joined = self.join(&key, &mut reply, &mut uncertain).await;
+        let joined = self.join(&key, &mut uncertain).await;
         drop(entry);
         if joined.is_err() && uncertain {
             // A request that names the lease may still be obeyed: the deletion removes what it has made, and
             // replacing the lease makes impossible what it has not.
             self.session.poison();
             let Self { shared, session, election, .. } = self;
-            tokio::spawn(removal::remove(shared, session, election, key, None, None));
+            let removal = Removal { shared, session, election, key, known: None, confirm: None };
+            tokio::spawn(removal.run());
         }
-        // If nobody waits any more the candidacy comes back and is dropped, which removes its record.
-        drop(reply.send(joined));
+        joined
     }
 
-    async fn join(
-        &self,
-        key: &[u8],
-        reply: &mut oneshot::Sender<Result<Joined, NotIn>>,
-        uncertain: &mut bool,
-    ) -> Result<Joined, NotIn> {
+    async fn join(&self, key: &[u8], uncertain: &mut bool) -> Result<Joined, NotIn> {
         let start = Instant::now();
         let bound = self.shared.bound();
         let mut backoff = Backoff::default();
@@ -175,7 +202,8 @@ impl Join {
                 Kind::Unavailable | Kind::Timeout => {
                     *uncertain = true;
                     let delay = backoff.next_delay();
-                    if reply.is_closed() || start.elapsed() + delay > bound.total {
+                    let abandoned = self.abandoned.load(Ordering::SeqCst);
+                    if abandoned || start.elapsed() + delay > bound.total {
                         return Err(self.shared.servers.gave_up(error, bound.total).into());
                     }
                     tokio::time::sleep(delay).await;

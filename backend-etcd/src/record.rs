@@ -18,6 +18,8 @@ pub(crate) struct Record {
     vanished: Notify,
     /// Set once its candidacy or leadership has ended.
     over: AtomicBool,
+    /// Set once a watch on it has begun.
+    watched: AtomicBool,
     /// Set once it was elected.
     leader: OnceLock<LeadershipHandle>,
 }
@@ -41,6 +43,7 @@ impl Record {
             gone: AtomicBool::new(false),
             vanished: Notify::new(),
             over: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
             leader: OnceLock::new(),
         }
     }
@@ -94,13 +97,17 @@ impl Record {
         }
     }
 
-    /// Its candidacy or leadership has ended: nobody cares for the record any more.
-    pub(crate) fn mark_over(&self) {
+    /// Its candidacy or leadership has ended: nobody cares for the record any more. Whether it was watched.
+    pub(crate) fn mark_over(&self) -> bool {
         self.over.store(true, Ordering::SeqCst);
+        self.watched.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
+    /// A watch on it begins; `false` if it is not worth it any more. Of this and [`mark_over`](Self::mark_over)
+    /// at the same time at least one sees the other.
+    pub(crate) fn mark_watched(&self) -> bool {
+        self.watched.store(true, Ordering::SeqCst);
+        !self.over.load(Ordering::SeqCst)
     }
 
     /// Whether it was elected: then nobody was ahead of it, and nobody ever will be.

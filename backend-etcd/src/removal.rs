@@ -1,4 +1,4 @@
-//! The removal of a record, retried in the background until the TTL has passed.
+//! [`Removal`]: a record is removed, with attempts in the background until the TTL has passed.
 
 use std::sync::Arc;
 
@@ -12,58 +12,73 @@ use crate::servers::Bound;
 use crate::session::Session;
 use crate::shared::Shared;
 
-/// Removes a record, if it is the one that was created at `created` (or, where that is unknown, whichever has
-/// its unique name).
-///
-/// Who waits for the confirmation is answered within the configured timeout; the attempts go on until the TTL
-/// has passed. What is still not confirmed then is left behind with its lease, which the next renewal replaces.
-pub(crate) async fn remove(
-    shared: Arc<Shared>,
-    session: Arc<Session>,
-    election: ElectionName,
-    key: Vec<u8>,
-    created: Option<i64>,
-    mut confirm: Option<oneshot::Sender<Result<()>>>,
-) {
-    let start = Instant::now();
-    let ttl = session.timing.ttl;
-    let attempt = shared.bound().attempt;
-    let mut backoff = Backoff::default();
-    // Whether an attempt whose answer was lost may have removed it.
-    let mut uncertain = created.is_none();
-    loop {
-        let removed =
-            requests::delete(&shared.servers, Operation::Resign, Bound::once(attempt), &key, created).await;
-        let error = match removed {
-            Ok(true) => break answer(&mut confirm, Ok(())),
-            Ok(false) if uncertain => break answer(&mut confirm, Ok(())),
-            Ok(false) => {
-                let error = error::new(Kind::NotLeader, Operation::Resign)
-                    .election(&election)
-                    .message("the record had been deleted before: somebody else may have led since");
-                break answer(&mut confirm, Err(error));
-            }
-            Err(error) => error.election(&election),
-        };
-        uncertain = true;
-        let delay = backoff.next_delay();
-        let (elapsed, retry) = (start.elapsed() + delay, error.is_retryable());
-        if elapsed >= ttl || !retry {
-            tracing::warn!(%error, "a record could not be removed: it goes with its lease");
-            session.poison();
-            break answer(&mut confirm, Err(error));
-        }
-        if elapsed >= shared.config.timeout {
-            let error = shared.servers.gave_up(error, shared.config.timeout);
-            answer(&mut confirm, Err(error));
-        }
-        tokio::time::sleep(delay).await;
-    }
+/// What is to be removed, and who wants to know.
+pub(crate) struct Removal {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) session: Arc<Session>,
+    pub(crate) election: ElectionName,
+    pub(crate) key: Vec<u8>,
+    /// Create revision and lease of the record; unknown if the answer to its creation was lost. Then whatever has
+    /// its unique name is removed.
+    pub(crate) known: Option<(i64, i64)>,
+    pub(crate) confirm: Option<oneshot::Sender<Result<()>>>,
 }
 
-fn answer(confirm: &mut Option<oneshot::Sender<Result<()>>>, outcome: Result<()>) {
-    if let Some(confirm) = confirm.take() {
-        // Nobody may be waiting: a drop does not.
-        drop(confirm.send(outcome));
+impl Removal {
+    /// Removes the record.
+    ///
+    /// Who waits for the confirmation is answered within the configured timeout; the attempts go on until the TTL
+    /// has passed. What is still not confirmed then is left behind with its lease, which the next renewal
+    /// replaces.
+    pub(crate) async fn run(mut self) {
+        let start = Instant::now();
+        let (ttl, bound) = (self.session.timing.ttl, self.shared.bound());
+        let mut backoff = Backoff::default();
+        // Whether an attempt whose answer was lost may have removed it.
+        let mut uncertain = false;
+        loop {
+            let error = match self.attempt(bound).await {
+                Ok(true) => return self.answer(Ok(())),
+                Ok(false) if uncertain || self.may_be_our_own_doing() => return self.answer(Ok(())),
+                Ok(false) => {
+                    let error = error::new(Kind::NotLeader, Operation::Resign)
+                        .election(&self.election)
+                        .message("the record had been deleted before: somebody else may have led since");
+                    return self.answer(Err(error));
+                }
+                Err(error) => error.election(&self.election),
+            };
+            uncertain = true;
+            let delay = backoff.next_delay();
+            let elapsed = start.elapsed() + delay;
+            if elapsed >= ttl || !error.is_retryable() {
+                tracing::warn!(%error, "a record could not be removed: it goes with its lease");
+                self.session.poison();
+                return self.answer(Err(error));
+            }
+            if elapsed >= bound.total {
+                let error = self.shared.servers.gave_up(error, bound.total);
+                self.answer(Err(error));
+            }
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn attempt(&self, bound: Bound) -> Result<bool> {
+        let created = self.known.map(|(created, _)| created);
+        let once = Bound::once(bound.attempt);
+        requests::delete(&self.shared.servers, Operation::Resign, once, &self.key, created).await
+    }
+
+    /// A swap of leases leaves behind a record that is being removed, and revokes the lease that it is on.
+    fn may_be_our_own_doing(&self) -> bool {
+        self.known.is_none_or(|(_, lease)| self.session.lease().0 != lease)
+    }
+
+    fn answer(&mut self, outcome: Result<()>) {
+        if let Some(confirm) = self.confirm.take() {
+            // Nobody may be waiting: a drop does not.
+            drop(confirm.send(outcome));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Sentinel`]: the watch on our own records, so that their deletion behind our back is noticed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -17,39 +17,51 @@ use crate::servers::{Bound, Servers};
 const DELAY: Duration = Duration::from_millis(10);
 
 enum Message {
-    Guard(Arc<Record>),
+    /// There is something in the queue of the young again.
+    Young,
     Forget(i64),
     /// The watch on this record says something.
     Heard(i64, Notice),
 }
 
-/// The handle to the task, which ends when all handles are dropped.
-#[derive(Clone)]
-pub(crate) struct Sentinel(mpsc::UnboundedSender<Message>);
+/// Records in the order of their creation, which is the order in which they come of age.
+type Young = Arc<Mutex<VecDeque<(Instant, Arc<Record>)>>>;
+
+/// The handle to the task, which ends when the handle is dropped.
+pub(crate) struct Sentinel {
+    messages: mpsc::UnboundedSender<Message>,
+    /// Shared, so that a campaign adds to it without waking the task each time.
+    young: Young,
+}
 
 impl Sentinel {
     pub(crate) fn start(hub: Hub, servers: Arc<Servers>, bound: Bound) -> Self {
         let (messages, received) = mpsc::unbounded_channel();
+        let young = Young::default();
         // Weak, so that the task does not keep itself alive.
         let task = Task {
             hub,
             servers,
             bound,
             messages: messages.downgrade(),
-            young: VecDeque::new(),
+            young: young.clone(),
             watched: HashMap::new(),
         };
         tokio::spawn(task.run(received));
-        Self(messages)
+        Self { messages, young }
     }
 
     /// Watches a record until it is forgotten.
     pub(crate) fn guard(&self, record: &Arc<Record>) {
-        let _ = self.0.send(Message::Guard(record.clone()));
+        let mut young = lock(&self.young);
+        young.push_back((Instant::now() + DELAY, record.clone()));
+        if young.len() == 1 {
+            let _ = self.messages.send(Message::Young);
+        }
     }
 
     pub(crate) fn forget(&self, record: &Record) {
-        let _ = self.0.send(Message::Forget(record.created));
+        let _ = self.messages.send(Message::Forget(record.created));
     }
 }
 
@@ -58,8 +70,7 @@ struct Task {
     servers: Arc<Servers>,
     bound: Bound,
     messages: mpsc::WeakUnboundedSender<Message>,
-    /// In the order of arrival, which is the order in which they come of age.
-    young: VecDeque<(Instant, Arc<Record>)>,
+    young: Young,
     watched: HashMap<i64, Watched>,
 }
 
@@ -74,24 +85,38 @@ struct Watched {
 impl Task {
     async fn run(mut self, mut received: mpsc::UnboundedReceiver<Message>) {
         loop {
-            let next = self.young.front().map(|(due, _)| *due);
+            let due = lock(&self.young).front().map(|(due, _)| *due);
             tokio::select! {
                 message = received.recv() => match message {
                     Some(message) => self.handle(message),
                     None => return,
                 },
-                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    if let Some((_, record)) = self.young.pop_front() && !record.is_over() {
-                        self.watch(record, false);
-                    }
-                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.come_of_age(),
+            }
+        }
+    }
+
+    fn come_of_age(&mut self) {
+        // In rounds: a busy process has many that are not worth a watch by then.
+        let now = Instant::now();
+        loop {
+            let mut young = lock(&self.young);
+            let record = match young.front() {
+                Some((due, _)) if *due <= now => young.pop_front(),
+                _ => return,
+            };
+            drop(young);
+            if let Some((_, record)) = record
+                && record.mark_watched()
+            {
+                self.watch(record, false);
             }
         }
     }
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Guard(record) => self.young.push_back((Instant::now() + DELAY, record)),
+            Message::Young => {}
             Message::Forget(created) => {
                 self.watched.remove(&created);
             }
@@ -147,4 +172,8 @@ impl Task {
             }
         });
     }
+}
+
+fn lock(young: &Young) -> MutexGuard<'_, VecDeque<(Instant, Arc<Record>)>> {
+    young.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,9 +7,10 @@ use anyhow::Result;
 use backend_etcd::etcd_client::{Client, ConnectOptions};
 use backend_etcd::{Config, EtcdCoordinator, Renewal};
 use election_core::{Coordinator, Kind};
-use testkit::etcd::Etcd;
+use testkit::etcd::{Etcd, EtcdOptions};
+use testkit::need::{self, Tool};
 
-use crate::support::{connect, enter, log, records, single, win, within};
+use crate::support::{candidate, connect, enter, log, records, single, win, within};
 
 async fn with(etcd: &Etcd, renewal: Renewal) -> Result<Arc<EtcdCoordinator>> {
     log();
@@ -134,5 +135,31 @@ async fn close_ends_every_claim_and_removes_every_record() -> Result<()> {
     coordinator.close().await?;
     let refused = enter(&elector, "late").await?.unwrap_err();
     assert_eq!(refused.kind(), Kind::Closed);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resignations_amid_swaps_are_confirmed() -> Result<()> {
+    if !need::has(Tool::Etcd) {
+        return Ok(());
+    }
+    // A swap every third of a second; what is being removed meanwhile is left on the lease that is revoked.
+    let etcd = Etcd::start(EtcdOptions::new().fast()).await?;
+    let coordinator = connect(&etcd, "ttl=1s&timeout=5s").await?;
+    let keep = win(&coordinator, "held", "w-1").await?;
+    let end = tokio::time::Instant::now() + Duration::from_secs(4);
+    let cycles = (0..16).map(|i| {
+        let elector = coordinator.elector(&format!("e-{i}"));
+        async move {
+            let elector = elector?;
+            while tokio::time::Instant::now() < end {
+                elector.campaign(candidate("w-1")).await?.resign().await?;
+            }
+            election_core::Result::<()>::Ok(())
+        }
+    });
+    futures::future::try_join_all(cycles).await?;
+    keep.resign().await?;
+    records(&etcd, "/election/", 0).await?;
     Ok(())
 }
