@@ -214,11 +214,15 @@ impl LastClaim {
     }
 }
 
-/// Panics unless the claim that ended last did so before the successor's first.
-pub(super) fn assert_no_overlap(last: Instant, successor: &Leadership) {
+/// The first claim of a successor: to be taken right after its election.
+pub(super) fn first_claim(successor: &Leadership) -> Instant {
     successor.check().expect("the successor leads");
     // After the check: it held at this moment at the latest.
-    let first = Instant::now();
+    Instant::now()
+}
+
+/// Panics unless the old leader's last claim was over when the successor claimed first.
+pub(super) fn assert_no_overlap(last: Instant, first: Instant) {
     let overlap = last.saturating_duration_since(first);
     assert!(overlap.is_zero(), "the old leader's check still succeeded {overlap:?} after the successor's");
 }
