@@ -99,6 +99,13 @@ impl Sessions {
 }
 
 impl Sessions {
+    /// Ends the claims of the present session at once, whatever its task is doing.
+    pub(crate) fn end_claims(&self) {
+        if let Phase::Open(session) = &*self.0.borrow() {
+            session.state.end(Loss::Closed);
+        }
+    }
+
     /// The id of the present session, if there is one.
     pub(crate) fn id(&self) -> Option<SessionId> {
         match &*self.0.borrow() {
@@ -131,7 +138,8 @@ impl Keeper {
             tracing::debug!(session = session.id, "a session is open");
             let stopped = tokio::select! {
                 () = stop.cancelled() => true,
-                () = self.tend(&session) => false,
+                // Whoever closes ends the claims himself, after he has cancelled.
+                () = self.tend(&session) => stop.is_cancelled(),
             };
             // The claims end first, whatever the service answers.
             session.state.end(Loss::Closed);
@@ -164,7 +172,8 @@ impl Keeper {
             let ttl_ms = u64::try_from(self.timing.ttl.as_millis()).unwrap_or(u64::MAX);
             let command = Command::OpenSession { nonce, ttl_ms };
             let sent = Instant::now();
-            let answer = self.group.call(Request::Write(command), self.patience).await;
+            // Shorter than those who wait for a session do, so that they can be told why there is none.
+            let answer = self.group.call(Request::Write(command), self.patience / 3).await;
             let failed = match answer {
                 Ok(Response::Written { outcome: Outcome::Opened { session }, .. }) => {
                     let clock: Arc<dyn Clock> = Arc::new(BootClock);

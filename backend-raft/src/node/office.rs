@@ -33,10 +33,7 @@ pub(crate) async fn run(raft: Raft, replica: Replica, timing: OfficeTiming, stop
         tokio::select! {
             () = stop.cancelled() => break,
             leader = elected(&raft, timing.tick) => {
-                // Confirmed by a quorum, and applied up to this leadership's own first entry.
-                if raft.ensure_linearizable(ReadPolicy::ReadIndex).await.is_ok()
-                    && leadership(&raft) == Some(leader)
-                {
+                if settle(&raft).await && leadership(&raft) == Some(leader) {
                     tracing::info!(node = raft.node_id(), %leader, "this node is the Raft leader");
                     replica.take_office(leader);
                     tokio::select! {
@@ -46,11 +43,24 @@ pub(crate) async fn run(raft: Raft, replica: Replica, timing: OfficeTiming, stop
                     }
                     replica.leave_office();
                     tracing::info!(node = raft.node_id(), %leader, "this node serves as Raft leader no longer");
+                } else {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
         }
     }
     replica.leave_office();
+}
+
+/// Commits an entry of this leadership, and so settles every entry before it.
+///
+/// A confirmation by a quorum would not do. This node may have held the office before under the very same
+/// leadership, left it for want of a quorum, and left behind a proposal to expire a session that is not
+/// committed yet. If sessions got a new TTL before that proposal is settled, one of them could be renewed,
+/// and then end all the same.
+async fn settle(raft: &Raft) -> bool {
+    // First the quorum: a fresh leader accepts no entries before it has heard from one.
+    raft.ensure_linearizable(ReadPolicy::ReadIndex).await.is_ok() && raft.write_blank().await.is_ok()
 }
 
 /// Under which leadership this node is the Raft leader, if it is.
@@ -116,7 +126,7 @@ async fn expire(raft: &Raft, replica: &Replica, leader: CommittedLeaderId) {
 /// Whether the entry was applied. Bound to one leadership: deadlines of an earlier one say nothing about
 /// what a leader in between has promised.
 async fn propose(raft: &Raft, leader: CommittedLeaderId, sessions: Vec<SessionId>) -> bool {
-    tracing::info!(?sessions, "sessions have expired");
+    tracing::debug!(?sessions, "proposing the end of sessions");
     let (responder, result) = ProgressResponder::complete_only();
     let command = Command::ExpireSessions { sessions };
     let sent = raft.write(command).with_leader(leader).responder(responder).await;

@@ -1,6 +1,7 @@
 //! The log as openraft sees it: in memory at once, on disk when acknowledged.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::mpsc::Sender;
@@ -29,11 +30,13 @@ pub(crate) struct LogStore {
     memory: Arc<Mutex<Memory>>,
     jobs: Sender<Job>,
     failure: Arc<OnceLock<Failure>>,
+    /// Keeps the data directory from other processes.
+    lock: Option<Arc<File>>,
 }
 
 impl LogStore {
     /// Reads the marks and the ends of the log, and starts the writer.
-    pub(super) fn open(database: Arc<Database>) -> io::Result<Self> {
+    pub(super) fn open(database: Arc<Database>, failure: Arc<OnceLock<Failure>>) -> io::Result<Self> {
         let mut memory = Memory::default();
         let transaction = database.begin_read().map_err(to_io)?;
         match transaction.open_table(MARKS) {
@@ -53,12 +56,16 @@ impl LogStore {
             memory.last = Some(row::decode::<Entry>(row.value())?.log_id());
             memory.flushed = Some(index.value());
         }
-        let failure = Arc::new(OnceLock::new());
         let jobs = writer::start(database.clone(), failure.clone())?;
-        Ok(Self { database, memory: Arc::new(Mutex::new(memory)), jobs, failure })
+        Ok(Self { database, memory: Arc::new(Mutex::new(memory)), jobs, failure, lock: None })
     }
 
-    /// Why nothing can be written any more, if that is so.
+    /// Holds this lock for as long as the log is in use.
+    pub(super) fn keep(&mut self, lock: File) {
+        self.lock = Some(Arc::new(lock));
+    }
+
+    /// Why the disk, for the log or for snapshots, cannot be written any more, if that is so.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.failure.get()
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! <data>/raft.redb   identity, vote, log, the peers' incarnations: one redb database, locked while open
 //! <data>/snapshot    the newest snapshot, replaced by rename
+//! <data>/lock        held while the directory is in use
 //! ```
 //!
 //! Vote and log are on disk (fsync) before anybody is told. One thread writes ([`writer`]): it takes all that
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 mod tests;
 mod writer;
 
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,13 +51,25 @@ pub(crate) struct Store {
 impl Store {
     /// Opens, or creates, the data directory of member `node` of `cluster`.
     pub(crate) fn open(dir: &Path, cluster: &str, node: u64) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(|error| StoreError::Io { path: dir.into(), error })?;
+        let io = |error| StoreError::database(dir, error);
+        fs::create_dir_all(dir).map_err(io)?;
+        let lock = File::create(dir.join("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: dir.into() }),
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
         let path = dir.join("raft.redb");
+        if !path.try_exists().map_err(io)? {
+            create(dir, cluster, node)?;
+        }
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
-            .create(&path)
+            .open(&path)
             .map_err(|error| StoreError::open(&path, error))?;
-        Self::on(database, dir, cluster, node)
+        let mut store = Self::on(database, dir, cluster, node)?;
+        store.log.keep(lock);
+        Ok(store)
     }
 
     /// The same on a database that is open already: tests bring one whose disk fails.
@@ -64,9 +78,27 @@ impl Store {
         let database = Arc::new(database);
         let failed = |error| StoreError::database(&path, error);
         let identity = identity::load_or_create(&database, dir, cluster, node)?;
-        let log = LogStore::open(database).map_err(failed)?;
-        let snapshot = SnapshotFile::open(dir).map_err(|error| StoreError::Io { path: dir.into(), error })?;
+        let failure = Arc::default();
+        let log = LogStore::open(database, Arc::clone(&failure)).map_err(failed)?;
+        let snapshot =
+            SnapshotFile::open(dir, failure).map_err(|error| StoreError::Io { path: dir.into(), error })?;
         let pristine = log.is_pristine();
         Ok(Self { identity, log, snapshot: Arc::new(snapshot), pristine })
     }
+}
+
+/// Makes the database under another name first: a process that is killed in the middle of it would leave a
+/// file that is no database, and a node that can never start again.
+fn create(dir: &Path, cluster: &str, node: u64) -> Result<(), StoreError> {
+    let io = |error| StoreError::database(dir, error);
+    let path = dir.join("raft.redb.new");
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let database = Database::create(&path).map_err(|error| StoreError::open(&path, error))?;
+    identity::load_or_create(&database, dir, cluster, node)?;
+    database.close().map_err(|error| StoreError::open(&path, error))?;
+    fs::rename(&path, dir.join("raft.redb")).map_err(io)?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
 }

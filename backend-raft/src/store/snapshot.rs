@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
 use super::row;
+use super::writer::Failure;
 use crate::types::{LogId, SnapshotMeta};
 
 /// The file that holds the newest snapshot. It is replaced by rename, so that it is always whole: either the
@@ -18,13 +19,15 @@ pub(crate) struct SnapshotFile {
     /// Up to where the snapshot on disk goes. The lock also keeps two writers apart: one is built here while
     /// another may arrive from the Raft leader.
     newest: Mutex<Option<LogId>>,
+    /// Shared with the log: why the disk cannot be written any more.
+    failure: Arc<OnceLock<Failure>>,
 }
 
 impl SnapshotFile {
     /// Finds the snapshot in a data directory and reads it through once, so that damage is found at the
     /// start and not when it is needed.
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
-        let file = Self { dir: dir.into(), newest: Mutex::new(None) };
+    pub(super) fn open(dir: &Path, failure: Arc<OnceLock<Failure>>) -> io::Result<Self> {
+        let file = Self { dir: dir.into(), newest: Mutex::new(None), failure };
         // Left by a crash in the middle of a save; it was never acknowledged.
         match fs::remove_file(file.path("snapshot.new")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -41,6 +44,15 @@ impl SnapshotFile {
 
     /// Replaces the snapshot; on return it is on disk. An older one than what is there is passed over.
     pub(crate) fn save(&self, meta: &SnapshotMeta, snapshot: &Bytes) -> io::Result<()> {
+        let saved = self.replace(meta, snapshot);
+        if let Err(error) = &saved {
+            tracing::error!(%error, "cannot write a snapshot: this node stops");
+            self.failure.get_or_init(|| (error.kind(), error.to_string()));
+        }
+        saved
+    }
+
+    fn replace(&self, meta: &SnapshotMeta, snapshot: &Bytes) -> io::Result<()> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if meta.last_log_id < *newest {
             return Ok(());

@@ -56,6 +56,16 @@ async fn append(log: &mut LogStore, entries: Vec<Entry>) -> io::Result<()> {
     result.await.map_err(io::Error::other)?
 }
 
+#[tokio::test]
+async fn a_creation_that_was_cut_short_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("raft.redb.new"), vec![0; 5000]).unwrap();
+    std::fs::write(dir.path().join("snapshot.new"), b"half").unwrap();
+    let store = Store::open(dir.path(), "test", 1).unwrap();
+    assert!(store.pristine);
+    assert!(!dir.path().join("raft.redb.new").exists() && !dir.path().join("snapshot.new").exists());
+}
+
 /// Waits until the writer of a store that was dropped has let go of the database.
 async fn reopen(dir: &Path) -> Store {
     for _ in 0..500 {

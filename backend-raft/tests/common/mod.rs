@@ -10,13 +10,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use backend_raft::{RaftConfig, RaftCoordinator};
+use backend_raft::{Profile, RaftConfig, RaftCoordinator};
 use election_core::clock::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for a future, but not for ever.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -92,26 +92,28 @@ impl Process {
 
     /// What it wrote to standard error.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {
-            eprintln!("--- {}\n{}", self.log.display(), self.log());
+            eprintln!("--- {}, ended: {ended:?}\n{}", self.log.display(), self.log());
         }
     }
 }
 
 /// Three nodes in processes of their own.
 pub(crate) struct Cluster {
+    // Before the directory: a node that fails shows its log, which lies in there.
+    nodes: Vec<Option<Process>>,
     pub(crate) dir: TempDir,
     pub(crate) members: Vec<String>,
     parameters: String,
-    nodes: Vec<Option<Process>>,
 }
 
 impl Cluster {
@@ -186,7 +188,7 @@ impl Cluster {
 
     /// A client's configuration.
     pub(crate) fn client_config(&self) -> RaftConfig {
-        RaftConfig::new(self.members.clone())
+        RaftConfig::new(self.members.clone()).with_profile(Profile::Wan)
     }
 
     /// A client whose session lives for `ttl`.
