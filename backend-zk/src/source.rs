@@ -99,8 +99,14 @@ impl Source {
                 "the servers granted another session timeout, which is used: they grant 2 to 20 of their ticks"
             );
         }
+        let answered = clock.now();
+        if answered.saturating_duration_since(before) > client.session_timeout() / 5 {
+            // Servers were tried that did not answer, say. Proof is one renewal behind: a deadline that counts from
+            // `before` would pass before the second renewal moves it, so this session has to be proven anew.
+            return Session::adopt(client, clock.clone(), config).await;
+        }
         let session = Session::fresh(client, before, clock.clone(), config);
-        Ok((session, Committed { sent: before, answered: clock.now() }))
+        Ok((session, Committed { sent: before, answered }))
     }
 }
 
