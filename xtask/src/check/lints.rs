@@ -11,7 +11,7 @@ use crate::{machine::Provided, run::Run, steps::Steps};
 type Groups = BTreeMap<Vec<String>, Vec<String>>;
 
 pub(super) fn all(steps: &mut Steps, provided: &Provided) {
-    let all = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--keep-going"];
     steps.run("clippy, all features", || deny_warnings(provided, Run::cargo().args(all)));
     // After this one the others would only repeat what it said.
     if steps.any_failed() {
