@@ -126,7 +126,7 @@ impl Candidacy {
             session: self.session.clone(),
             election: self.record.election.clone(),
             key: self.record.key.clone(),
-            known: Some((self.record.created, self.record.place().lease)),
+            lease: Some(self.record.place().lease),
             confirm,
         };
         self.shared.runtime.spawn(removal.run());
@@ -174,12 +174,15 @@ impl Join {
         let mut uncertain = false;
         let joined = self.join(&key, &mut uncertain).await;
         drop(entry);
-        if joined.is_err() && uncertain {
-            // A request that names the lease may still be obeyed: the deletion removes what it has made, and
-            // replacing the lease makes impossible what it has not.
+        if uncertain {
+            // A request that names the lease may still be obeyed, also after the record was removed: replacing the
+            // lease makes that impossible.
             self.session.poison();
+        }
+        if joined.is_err() && uncertain {
+            // And this removes what it may have made by now.
             let Self { shared, session, election, .. } = self;
-            let removal = Removal { shared, session, election, key, known: None, confirm: None };
+            let removal = Removal { shared, session, election, key, lease: None, confirm: None };
             tokio::spawn(removal.run());
         }
         joined

@@ -13,7 +13,7 @@ use crate::contenders::{Contenders, Head, leader};
 use crate::error;
 use crate::requests;
 use crate::servers::{Bound, Servers};
-use crate::watch::{Hub, Notice, Spec};
+use crate::watch::{Extent, Hub, Notice, Spec};
 
 /// How many records are read with their values: 32 of the largest fit in the 4 MiB that a client decodes.
 const WITH_VALUES: i64 = 32;
@@ -65,7 +65,8 @@ impl Feed {
     async fn follow(&self, views: &watch::Sender<View>) {
         loop {
             let (notices, mut heard) = mpsc::unbounded_channel();
-            let spec = Spec { key: self.prefix.clone(), prefix: true, from: 0, deletes_only: false };
+            let spec =
+                Spec { key: self.prefix.clone(), extent: Extent::Prefix, from: 0, deletes_only: false };
             let _watcher = self.hub.watch(spec, move |notice| drop(notices.send(notice)));
             if self.serve(&mut heard, views).await.is_err() {
                 return;

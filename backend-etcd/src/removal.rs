@@ -18,9 +18,8 @@ pub(crate) struct Removal {
     pub(crate) session: Arc<Session>,
     pub(crate) election: ElectionName,
     pub(crate) key: Vec<u8>,
-    /// Create revision and lease of the record; unknown if the answer to its creation was lost. Then whatever has
-    /// its unique name is removed.
-    pub(crate) known: Option<(i64, i64)>,
+    /// The lease that the record was on; unknown if the answer to its creation was lost.
+    pub(crate) lease: Option<i64>,
     pub(crate) confirm: Option<oneshot::Sender<Result<()>>>,
 }
 
@@ -65,14 +64,13 @@ impl Removal {
     }
 
     async fn attempt(&self, bound: Bound) -> Result<bool> {
-        let created = self.known.map(|(created, _)| created);
         let once = Bound::once(bound.attempt);
-        requests::delete(&self.shared.servers, Operation::Resign, once, &self.key, created).await
+        requests::delete(&self.shared.servers, Operation::Resign, once, &self.key).await
     }
 
     /// A swap of leases leaves behind a record that is being removed, and revokes the lease that it is on.
     fn may_be_our_own_doing(&self) -> bool {
-        self.known.is_none_or(|(_, lease)| self.session.lease().0 != lease)
+        self.lease.is_none_or(|lease| self.session.lease().0 != lease)
     }
 
     fn answer(&mut self, outcome: Result<()>) {

@@ -183,7 +183,8 @@ impl Servers {
         let endpoint = &self.endpoints[index];
         let connect = || Client::connect([&endpoint.url], Some(endpoint.options.clone()));
         let client = endpoint.client.get_or_try_init(connect).await?;
-        request(client).await
+        // Boxed: these futures have some kilobytes, which every layer above would move around.
+        Box::pin(request(client)).await
     }
 
     /// Says which servers were asked, and for how long.

@@ -1,15 +1,23 @@
 //! Waiting in the queue: for the predecessor only, and for the loss of our own record.
+//!
+//! A win needs two facts of one revision: our record exists, and nobody is ahead.
+//!
+//! - If the predecessor is known to be the first (most queues have two in them), one watch reaches over its key
+//!   and ours. It tells what happens to both in the order of revisions, so when it tells of the predecessor's end
+//!   and has not told of ours, both facts are there, and no look is needed.
+//! - Else the predecessor's key alone is watched: a wider watch would wake waiters for nothing. Its end calls for
+//!   one look.
 
 use std::sync::Arc;
 
-use election_core::{Kind, Operation, Result};
+use election_core::{Error, Kind, Operation, Result};
 use tokio::sync::mpsc;
 
 use crate::candidacy::Candidacy;
 use crate::error;
 use crate::record::Record;
 use crate::requests::{self, Ahead, Standing};
-use crate::watch::{Notice, Spec};
+use crate::watch::{Change, Extent, Notice, Spec};
 
 /// Waits until nobody is ahead.
 ///
@@ -28,14 +36,15 @@ async fn queue(candidacy: &Candidacy, mut ahead: Ahead, mut revision: i64) -> Re
     loop {
         // A predecessor of this process: if it has led, nobody was ahead of it.
         let local = candidacy.session.record(ahead.created);
-        let departed = departure(candidacy, &ahead, revision).await?;
-        if ahead.first || local.is_some_and(|local| local.has_led()) {
-            // Nobody is ahead. The look, in a revision that is not before that, makes a phantom impossible.
-            let Candidacy { record, .. } = candidacy;
-            let servers = &candidacy.shared.servers;
-            let bound = candidacy.shared.bound();
-            let found = requests::exists(servers, bound, &record.key, record.created, departed).await?;
-            return if found.1 { Ok(()) } else { Err(gone(record)) };
+        let departed = Departure { candidacy, ahead: &ahead }.wait(revision).await?;
+        if ahead.first {
+            return Ok(());
+        }
+        if local.is_some_and(|local| local.has_led()) {
+            let Candidacy { shared, record, .. } = candidacy;
+            let own = [(record.key.as_slice(), record.created)];
+            let found = requests::exist(&shared.servers, shared.bound(), &own, departed).await?;
+            return if found.1 == [true] { Ok(()) } else { Err(gone(record)) };
         }
         match look(candidacy, departed).await? {
             (_, None) => return Ok(()),
@@ -55,44 +64,81 @@ pub(crate) async fn look(candidacy: &Candidacy, not_before: i64) -> Result<(i64,
     }
 }
 
-/// Waits until the predecessor, which existed at `revision`, is gone; a revision in which it is.
-async fn departure(candidacy: &Candidacy, ahead: &Ahead, mut revision: i64) -> Result<i64> {
-    let shared = &candidacy.shared;
-    loop {
-        let (notices, mut heard) = mpsc::unbounded_channel();
-        // From now on, not from the revision of the join: others have written since, and a revision that has
-        // passed is served by a loop that sleeps 100 ms.
-        let spec = Spec { key: ahead.key.clone(), prefix: false, from: 0, deletes_only: true };
-        let _watcher = shared.hub.watch(spec, move |notice| drop(notices.send(notice)));
-        while let Some(notice) = heard.recv().await {
-            match notice {
-                Notice::Watching(since) if since > revision => {
-                    let bound = shared.bound();
-                    let found =
-                        requests::exists(&shared.servers, bound, &ahead.key, ahead.created, since).await?;
-                    if !found.1 {
-                        return Ok(found.0);
+/// The wait for the end of one predecessor.
+struct Departure<'a> {
+    candidacy: &'a Candidacy,
+    ahead: &'a Ahead,
+}
+
+impl Departure<'_> {
+    /// A revision in which the predecessor, which existed at `revision`, is gone. If it was known to be the first,
+    /// our own record exists in that revision.
+    async fn wait(&self, mut revision: i64) -> Result<i64> {
+        let Candidacy { shared, record, .. } = self.candidacy;
+        loop {
+            let (notices, mut heard) = mpsc::unbounded_channel();
+            let _watcher = shared.hub.watch(self.spec(), move |notice| drop(notices.send(notice)));
+            while let Some(notice) = heard.recv().await {
+                match notice {
+                    Notice::Watching(since) if since > revision => {
+                        let keys =
+                            [(self.ahead.key.as_slice(), self.ahead.created), (&record.key, record.created)];
+                        let bound = shared.bound();
+                        let (seen, found) = requests::exist(&shared.servers, bound, &keys, since).await?;
+                        if found[1..] != [true] {
+                            return Err(gone(record));
+                        }
+                        if found[..1] != [true] {
+                            return Ok(seen);
+                        }
+                        revision = since;
                     }
-                    revision = since;
-                }
-                Notice::Changes(changes) => {
-                    if let Some(change) = changes.iter().find(|change| change.put.is_none()) {
-                        return Ok(change.revision);
+                    Notice::Changes(changes) => {
+                        if let Some(departed) = self.judge(&changes)? {
+                            return Ok(departed);
+                        }
                     }
-                }
-                Notice::Watching(_) | Notice::Interrupted => {}
-                Notice::Compacted => break,
-                Notice::Refused(reason) => {
-                    return Err(error::new(Kind::PermissionDenied, Operation::Campaign)
-                        .election(&candidacy.record.election)
-                        .source(reason.to_string()));
+                    Notice::Watching(_) | Notice::Interrupted => {}
+                    Notice::Compacted => break,
+                    Notice::Refused(reason) => {
+                        return Err(error::new(Kind::PermissionDenied, Operation::Campaign)
+                            .election(&record.election)
+                            .source(reason.to_string()));
+                    }
                 }
             }
         }
     }
+
+    /// From now on, not from the revision of the join: others have written since, and a revision that has passed is
+    /// served by a loop that sleeps 100 ms.
+    fn spec(&self) -> Spec {
+        let (ahead, own) = (&self.ahead.key, &self.candidacy.record.key);
+        let (key, extent) = if self.ahead.first {
+            (ahead.min(own).clone(), Extent::Through(ahead.max(own).clone()))
+        } else {
+            (ahead.clone(), Extent::Key)
+        };
+        Spec { key, extent, from: 0, deletes_only: true }
+    }
+
+    /// The changes of one revision come together: our own end counts also if it is told after the predecessor's.
+    fn judge(&self, changes: &[Change]) -> Result<Option<i64>> {
+        let end = |key: &[u8]| {
+            changes
+                .iter()
+                .find(|change| change.put.is_none() && change.key == key)
+                .map(|change| change.revision)
+        };
+        let departed = end(&self.ahead.key);
+        match end(&self.candidacy.record.key) {
+            Some(own) if departed.is_none_or(|departed| own <= departed) => Err(gone(&self.candidacy.record)),
+            _ => Ok(departed),
+        }
+    }
 }
 
-fn gone(record: &Arc<Record>) -> election_core::Error {
+fn gone(record: &Arc<Record>) -> Error {
     record.mark_gone();
     error::new(Kind::SessionLost, Operation::Campaign)
         .election(&record.election)

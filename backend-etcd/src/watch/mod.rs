@@ -16,8 +16,7 @@ pub(crate) use sentinel::Sentinel;
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     pub(crate) key: Vec<u8>,
-    /// All keys that begin with `key`, not only the one.
-    pub(crate) prefix: bool,
+    pub(crate) extent: Extent,
     /// The first revision of interest; 0 for "from now on".
     ///
     /// A revision that the server has passed already is served by a loop that sleeps 100 ms; "from now on" is
@@ -26,12 +25,27 @@ pub(crate) struct Spec {
     pub(crate) deletes_only: bool,
 }
 
+/// How far a watch reaches from its key.
+#[derive(Debug, Clone)]
+pub(crate) enum Extent {
+    /// The key alone.
+    Key,
+    /// All keys that begin with it.
+    Prefix,
+    /// All keys up to this one, itself included. A watch tells what it sees in the order of revisions; two watches
+    /// do not wait for each other.
+    Through(Vec<u8>),
+}
+
 impl Spec {
     fn options(&self, id: i64, from: i64) -> WatchOptions {
         let mut options = WatchOptions::new().with_watch_id(id).with_start_revision(from);
-        if self.prefix {
-            options = options.with_prefix();
-        }
+        options = match &self.extent {
+            Extent::Key => options,
+            Extent::Prefix => options.with_prefix(),
+            // The smallest key after it.
+            Extent::Through(last) => options.with_range([last.as_slice(), &[0]].concat()),
+        };
         if self.deletes_only {
             options = options.with_filters([WatchFilterType::NoPut]);
         }

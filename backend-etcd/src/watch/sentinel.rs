@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Hub, Notice, Spec, Watcher};
+use super::{Extent, Hub, Notice, Spec, Watcher};
 use crate::record::Record;
 use crate::requests;
 use crate::servers::{Bound, Servers};
@@ -130,7 +130,7 @@ impl Task {
         let messages = messages.downgrade();
         let spec = Spec {
             key: record.key.clone(),
-            prefix: false,
+            extent: Extent::Key,
             from: if blind { 0 } else { created + 1 },
             deletes_only: true,
         };
@@ -166,8 +166,8 @@ impl Task {
     fn look(&self, record: &Arc<Record>, revision: i64) {
         let (servers, record, bound) = (self.servers.clone(), record.clone(), self.bound);
         tokio::spawn(async move {
-            let looked = requests::exists(&servers, bound, &record.key, record.created, revision).await;
-            if matches!(looked, Ok((_, false))) {
+            let looked = requests::exist(&servers, bound, &[(&record.key, record.created)], revision).await;
+            if looked.is_ok_and(|(_, found)| found == [false]) {
                 record.mark_gone();
             }
         });

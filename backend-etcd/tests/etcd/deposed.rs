@@ -1,9 +1,10 @@
 //! Records and leases that vanish behind their owner's back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use election_core::{Coordinator, Kind, Loss};
+use tokio::time::Instant;
 
 use crate::support::{connect, enter, loss, records, single, win, within};
 

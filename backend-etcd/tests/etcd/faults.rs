@@ -1,10 +1,11 @@
 //! Servers that die, hang or cannot be reached.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use election_core::{Coordinator, Kind, Loss};
 use testkit::proxy::Proxy;
+use tokio::time::Instant;
 
 use crate::support::{candidate, connect, enter, log, loss, records, single, three, win, within};
 

@@ -1,10 +1,11 @@
 //! Observers see the truth.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use election_core::{Coordinator, ElectorExt, Kind, LeaderEvent};
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use crate::support::{connect, enter, event, event_where, records, single, win, within};
 

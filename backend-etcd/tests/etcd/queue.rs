@@ -1,10 +1,11 @@
 //! Who wins, in which order, and what that costs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use election_core::Coordinator;
 use testkit::etcd::Etcd;
+use tokio::time::Instant;
 
 use crate::support::{connect, enter, records, single, win, within};
 
@@ -135,5 +136,24 @@ async fn a_handover_is_fast_also_to_a_follower_that_has_just_arrived() -> Result
     times.sort();
     println!("handover: median {:?}, max {:?}", times[10], times[19]);
     assert!(times[10] < Duration::from_millis(40), "{times:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handover_to_the_second_in_line_is_one_request() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let first = connect(&etcd, "ttl=60s").await?;
+    let second = connect(&etcd, "ttl=60s").await?;
+    for _ in 0..5 {
+        let leadership = win(&first, "billing", "first").await?;
+        let waiter = enter(&second.elector("billing")?, "second");
+        records(&etcd, "/election/billing/", 2).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let before = requests(&etcd).await?;
+        leadership.resign().await?;
+        let won = within(waiter).await???;
+        assert_eq!(requests(&etcd).await? - before, 1.0);
+        won.resign().await?;
+    }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! A thousand elections on one session.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use election_core::Coordinator;
 use futures::StreamExt;
 use futures::stream;
+use tokio::time::Instant;
 
 use crate::support::{candidate, connect, records, single};
 
