@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bench::clock;
 use bench::rig::{Backend, Rig, Setting, settings};
 use bench::suite::{Figure, Goal, Suite, run};
@@ -14,6 +14,9 @@ use bench::worker::Worker;
 
 /// How long a candidate gets to enter the queue: far more than a round trip.
 const SETTLE: Duration = Duration::from_millis(300);
+
+/// How often a failover is tried.
+const ATTEMPTS: u32 = 10;
 
 fn main() {
     run("failover", env!("CARGO_BIN_EXE_driver"), failover);
@@ -31,7 +34,7 @@ fn failover(suite: &mut Suite) {
             async |scene, iters| {
                 let mut sum = Duration::ZERO;
                 for _ in 0..iters {
-                    sum += scene.crash(rig.get().await?).await?;
+                    sum += crash(scene, rig.get().await?).await?;
                 }
                 Ok(sum)
             },
@@ -49,8 +52,8 @@ fn matrix(suite: &Suite) -> Vec<Setting> {
         if setting.backend.is_embedded() {
             setting.servers = 3;
         }
-        // The tuned ones first: a smoke run takes those.
-        for setting in suite.cases(&[setting.fast(), setting]) {
+        // A smoke run, on a machine that may be busy, takes the patient ones.
+        for setting in suite.cases(&[setting, setting.fast()]) {
             if !matrix.contains(setting) {
                 matrix.push(*setting);
             }
@@ -72,6 +75,19 @@ fn goal(setting: Setting) -> Goal {
     })
 }
 
+/// One failover. On a machine too busy to renew its sessions the leader may be lost before it is killed: that run
+/// did not exercise the fault, so it is repeated and not counted.
+async fn crash(scene: &mut Scene, rig: &Rig) -> Result<Duration> {
+    for _ in 0..ATTEMPTS {
+        if let Some(time) = scene.crash(rig).await? {
+            return Ok(time);
+        }
+        eprintln!("failover: the leader was lost before it was killed; once more");
+        *scene = Scene::start(rig).await?;
+    }
+    bail!("no leader lasted until it was killed, {ATTEMPTS} times: this machine is too busy for such a TTL")
+}
+
 /// A leader's process in front, and behind it those that wait, in the order of the queue.
 struct Scene(VecDeque<(usize, Worker)>);
 
@@ -91,8 +107,8 @@ impl Scene {
         Ok(Self(workers))
     }
 
-    /// Kills the leader; the time until the next one leads.
-    async fn crash(&mut self, rig: &Rig) -> Result<Duration> {
+    /// Kills the leader; the time until the next one leads, or `None` if that one led already.
+    async fn crash(&mut self, rig: &Rig) -> Result<Option<Duration>> {
         let phase = clock::now_ns() % u64::try_from((rig.ttl() / 3).as_nanos())?;
         tokio::time::sleep(SETTLE + Duration::from_nanos(phase)).await;
         let (i, mut leader) = self.0.pop_front().context("no worker")?;
@@ -100,12 +116,14 @@ impl Scene {
         leader.kill()?;
         let (_, next) = self.0.front_mut().context("no follower")?;
         let led = next.leads().await?;
-        // Waits for its end: a Raft member comes back on the same port and folder.
-        drop(leader);
+        if led <= killed {
+            return Ok(None);
+        }
+        // A Raft member comes back on the same port and folder.
         let mut replacement = Worker::start(rig.driver(), &rig.candidate(i, "failover"))?;
         replacement.event("ready").await?;
         replacement.tell(&format!("campaign {i}"))?;
         self.0.push_back((i, replacement));
-        Ok(Duration::from_nanos(led.saturating_sub(killed)))
+        Ok(Some(Duration::from_nanos(led - killed)))
     }
 }

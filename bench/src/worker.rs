@@ -77,12 +77,15 @@ impl Worker {
         self.event("leader").await?["t"].as_u64().context("a leader event without its time")
     }
 
-    /// SIGKILL, without waiting for the end: the moment before the call is the moment of the crash.
+    /// SIGKILL, then waits until the kernel has closed its sockets and files: the same member may come back. The
+    /// moment before the call is the moment of the crash.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn kill(&mut self) -> Result<()> {
-        Ok(self.child.kill()?)
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Lets it end on the command `quit`, and waits for that.
@@ -118,7 +121,6 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.kill();
     }
 }

@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bench::rig::{Backend, Rig, Setting};
 use bench::worker::Worker;
 use serde_json::Value;
+
+/// Of every session.
+const TTL: Duration = Duration::from_secs(4);
 
 /// The backend's servers; `None` if they are not installed (on a laptop: see [`testkit::need`]).
 async fn rig(backend: Backend, servers: usize) -> Option<Rig> {
     if !Backend::all().contains(&backend) {
         return None;
     }
-    let setting = Setting { servers, ..Setting::single(backend).fast() };
+    let setting = Setting { servers, ..Setting::single(backend) };
     Some(Rig::start(setting, env!("CARGO_BIN_EXE_driver").as_ref()).await.unwrap())
 }
 
 fn start(rig: &Rig, verb: &str, i: usize, more: &[&str]) -> Result<Worker> {
     let mut args = rig.driver_args(verb, i, "e");
+    // Not the smallest: here a busy machine must not cost anybody the leadership.
+    let ttl = args.iter().position(|arg| arg == "--ttl-ms").context("no TTL")?;
+    args[ttl + 1] = TTL.as_millis().to_string();
     args.extend(more.iter().map(|&arg| arg.to_owned()));
     Worker::start(rig.driver(), &args)
 }
@@ -33,7 +39,7 @@ fn numbers(event: &Value, field: &str) -> usize {
 /// Campaigns for both forms of the verb `cycle`.
 fn check_cycles(result: &Value, candidates: u64) {
     assert_eq!(number(result, "candidates"), candidates);
-    assert_eq!(number(result, "elapsed_ns"), 200_000_000);
+    assert_eq!(number(result, "elapsed_ns"), 1_000_000_000);
     let cycles = number(result, "cycles");
     assert!(cycles > 0, "{result}");
     for field in ["campaign_ns", "resign_ns"] {
@@ -42,23 +48,23 @@ fn check_cycles(result: &Value, candidates: u64) {
 }
 
 async fn cycle(rig: &Rig) -> Result<()> {
-    let mut worker = start(rig, "cycle", 0, &["--candidates", "4", "--seconds", "0.2", "--warmup", "0.2"])?;
+    let mut worker = start(rig, "cycle", 0, &["--candidates", "4", "--seconds", "1", "--warmup", "0.5"])?;
     check_cycles(&worker.event("result").await?, 4);
     worker.end()
 }
 
 async fn candidate(rig: &Rig) -> Result<()> {
-    let mut worker = start(rig, "candidate", 7, &[])?;
+    let mut worker = start(rig, "candidate", 0, &[])?;
     // Before it is ready.
     worker.tell("campaign a value")?;
-    assert_eq!(worker.event("ready").await?["id"], "7");
+    assert_eq!(worker.event("ready").await?["id"], "0");
     let leader = worker.event("leader").await?;
-    assert_eq!((&leader["id"], &leader["val"]), (&"7".into(), &"a value".into()));
+    assert_eq!((&leader["id"], &leader["val"]), (&"0".into(), &"a value".into()));
     worker.tell("check")?;
     let check = worker.event("check").await?;
     assert_eq!((&check["ok"], &check["token"]), (&true.into(), &leader["token"]));
     let valid_for = number(&check, "valid_for_ns");
-    assert!(valid_for > 0 && Duration::from_nanos(valid_for) <= rig.ttl(), "{check}");
+    assert!(valid_for > 0 && Duration::from_nanos(valid_for) <= TTL, "{check}");
     worker.tell("sample 5")?;
     let (first, second) = (worker.event("check").await?, worker.event("check").await?);
     assert!(number(&second, "t") > number(&first, "t"));
@@ -154,10 +160,11 @@ async fn a_group_of_drivers() -> Result<()> {
     }
     members[0].tell("campaign a")?;
     let first = members[0].event("leader").await?;
-    for member in &mut members {
+    // Not of the leader itself: there the notice may come before the `leader` that was awaited.
+    for member in &mut members[1..] {
         assert_eq!(member.event("notice").await?["val"], "a");
     }
-    members[1].tell("cycle 4 0.2 0.2")?;
+    members[1].tell("cycle 4 1 0.5")?;
     check_cycles(&members[1].event("result").await?, 4);
     members[1].tell("campaign b")?;
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use election::{Candidate, Coordinator, Elector};
+use election::{Candidate, Coordinator, Elector, Kind};
 use futures::future::try_join_all;
 
 use super::args::{Args, seconds};
@@ -68,15 +68,25 @@ impl Samples {
 }
 
 /// Cycles until the window has closed; only cycles wholly inside it count.
+///
+/// A cycle that failed and may be tried again (a session lost on a machine that is too busy to renew it) does not
+/// count either: it is a remark on the standard error, and costs the time it took.
 async fn candidate(i: usize, elector: Arc<dyn Elector>, window: Window) -> election::Result<Samples> {
     let candidate = Candidate::new(format!("c{i}"))?;
     let mut samples = Samples::default();
     loop {
         let start = clock::now_ns();
-        let leadership = elector.campaign(candidate.clone()).await?;
-        let won = clock::now_ns();
-        leadership.resign().await?;
-        let end = clock::now_ns();
+        let (won, end) = match once(&*elector, &candidate).await {
+            Ok(times) => times,
+            Err(error) if clock::now_ns() > window.to => {
+                return if error.is_retryable() { Ok(samples) } else { Err(error) };
+            }
+            Err(error) if error.is_retryable() || error.kind() == Kind::NotLeader => {
+                eprintln!("driver: {error}; cycling on");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if end > window.to {
             return Ok(samples);
         }
@@ -85,6 +95,14 @@ async fn candidate(i: usize, elector: Arc<dyn Elector>, window: Window) -> elect
             samples.resign_ns.push(end - won);
         }
     }
+}
+
+/// One cycle: when it was won, and when it was resigned.
+async fn once(elector: &dyn Elector, candidate: &Candidate) -> election::Result<(u64, u64)> {
+    let leadership = elector.campaign(candidate.clone()).await?;
+    let won = clock::now_ns();
+    leadership.resign().await?;
+    Ok((won, clock::now_ns()))
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -78,8 +78,9 @@ pub fn run(name: &'static str, driver: &str, body: impl FnOnce(&mut Suite)) {
     };
     body(&mut suite);
     suite.criterion.final_summary();
-    if !suite.smoke {
-        println!("{}", table(&suite.rows()));
+    let rows = suite.rows();
+    if !suite.smoke && !rows.is_empty() {
+        println!("{}", table(&rows));
     }
 }
 
