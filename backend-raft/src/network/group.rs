@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use election_core::Backoff;
@@ -50,7 +51,9 @@ pub(crate) struct Group {
     links: Vec<Link>,
     ids: Vec<NodeId>,
     /// The place of the member to ask first. A guess; a wrong one costs a round trip.
-    leader: watch::Sender<usize>,
+    leader: AtomicUsize,
+    /// The place of the member that answered last.
+    found: watch::Sender<usize>,
     /// The place of the embedded member.
     own: usize,
     local: Option<Arc<dyn Local>>,
@@ -75,7 +78,8 @@ impl Group {
         Self {
             links: members.iter().map(link).collect(),
             ids,
-            leader: watch::Sender::new(first),
+            leader: AtomicUsize::new(first),
+            found: watch::Sender::new(first),
             own: first,
             local: own.map(|(_, local)| local),
             attempt,
@@ -130,15 +134,26 @@ impl Group {
         }
     }
 
-    /// Notes who is, or may be, the leader.
+    /// Notes who has answered as leader.
     fn leads(&self, place: usize) {
-        self.leader.send_if_modified(|leader| std::mem::replace(leader, place) != place);
+        self.leader.store(place, Ordering::Relaxed);
+        self.found.send_if_modified(|found| std::mem::replace(found, place) != place);
     }
 
-    /// Tells when another member is asked first than before: the Raft leader has changed, as far as any
-    /// request of this process has found out.
+    /// Asks `next` first from now on, unless somebody has found out better than `target` meanwhile.
+    fn doubt(&self, target: usize, next: usize) {
+        self.leader.compare_exchange(target, next, Ordering::Relaxed, Ordering::Relaxed).ok();
+    }
+
+    /// Lets the requests to come begin with another member: the one that is asked first is slow to answer.
+    pub(crate) fn doubt_leader(&self) {
+        let target = self.leader.load(Ordering::Relaxed);
+        self.doubt(target, (target + 1) % self.links.len());
+    }
+
+    /// Tells when another member has answered as Raft leader than before, whatever the request was.
     pub(crate) fn leader_changes(&self) -> watch::Receiver<usize> {
-        self.leader.subscribe()
+        self.found.subscribe()
     }
 
     /// Opens a stream from the Raft leader.
@@ -164,18 +179,20 @@ impl Group {
         F: Future<Output = Result<T, CallError>>,
     {
         let started = Instant::now();
-        let mut changes = self.leader.subscribe();
-        let mut target = *changes.borrow_and_update();
+        let mut found = self.found.subscribe();
+        found.mark_unchanged();
+        let mut target = self.leader.load(Ordering::Relaxed);
         let mut backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(50));
         let mut refusals = 0;
         for tried in 1.. {
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
+            let elsewhere = async { while found.changed().await.is_ok() && *found.borrow() == target {} };
             let asked = tokio::select! {
                 asked = ask(self.links[target].clone(), self.attempt.min(left)) => asked,
                 // Another request has found another leader: this one need not wait for a member that hangs.
-                Ok(elsewhere) = changes.wait_for(|leader| *leader != target) => {
+                () = elsewhere => {
                     *maybe_done = true;
-                    target = *elsewhere;
+                    target = *found.borrow();
                     continue;
                 }
             };
@@ -203,9 +220,7 @@ impl Group {
                     hopeless = refusals >= self.links.len();
                 }
             }
-            // Only if nobody has found out better meanwhile.
-            self.leader
-                .send_if_modified(|leader| *leader == target && std::mem::replace(leader, next) != next);
+            self.doubt(target, next);
             target = next;
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
             // A last attempt of no time at all would only hide what the one before it found out.

@@ -35,6 +35,8 @@ pub(super) async fn watch(
         }
     };
     let error = tokio::select! {
+        // First: a node that is being shut down sees Raft stop as well.
+        biased;
         () = stop.cancelled() => return,
         error = formed => error,
         error = broken(&raft, &log) => error,
