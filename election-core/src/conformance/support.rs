@@ -106,9 +106,7 @@ impl Campaign {
         election: &ElectionName,
         place: usize,
     ) -> Self {
-        let campaign = Self::start_again(process, election);
-        records(fixture, election, place, PATIENCE).await;
-        campaign
+        Self::start_again(process, election).takes_place(fixture, election, place).await
     }
 
     /// Starts it and waits until its record is the `place`-th of the election.
@@ -118,9 +116,22 @@ impl Campaign {
         election: &ElectionName,
         place: usize,
     ) -> Self {
-        let campaign = Self::start(process, election);
+        Self::start(process, election).takes_place(fixture, election, place).await
+    }
+
+    async fn takes_place(mut self, fixture: &dyn Fixture, election: &ElectionName, place: usize) -> Self {
+        tokio::select! {
+            biased;
+            () = records(fixture, election, place, PATIENCE) => return self,
+            result = &mut self.0 => {
+                let result = result.expect("a campaign does not panic");
+                let leadership = result.expect("a campaign that takes its place in the queue");
+                // Elected: it was the first. The record is there, or the next question panics.
+                self.0 = tokio::spawn(async move { Ok(leadership) });
+            }
+        }
         records(fixture, election, place, PATIENCE).await;
-        campaign
+        self
     }
 
     pub(super) fn is_over(&self) -> bool {
