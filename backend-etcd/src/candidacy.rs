@@ -18,7 +18,7 @@ use crate::record::Record;
 use crate::removal::Removal;
 use crate::requests::{self, Ahead, Created};
 use crate::servers::Bound;
-use crate::session::{Entry, Session};
+use crate::session::{Passage, Session};
 use crate::shared::Shared;
 use crate::waiting;
 
@@ -117,7 +117,7 @@ impl Candidacy {
         if !std::mem::replace(&mut self.standing, false) {
             return;
         }
-        self.session.leave(&self.record);
+        let passage = self.session.depart(&self.record);
         if self.record.mark_over() {
             self.shared.sentinel.forget(&self.record);
         }
@@ -127,6 +127,7 @@ impl Candidacy {
             election: self.record.election.clone(),
             key: self.record.key.clone(),
             lease: Some(self.record.place().lease),
+            _passage: Some(passage),
             confirm,
         };
         self.shared.runtime.spawn(removal.run());
@@ -169,7 +170,7 @@ struct Join {
 }
 
 impl Join {
-    async fn run(self, entry: Entry) -> Result<Joined, NotIn> {
+    async fn run(self, entry: Passage) -> Result<Joined, NotIn> {
         let key = keys::record(&self.prefix, self.session.lease().0, self.candidate.id());
         let mut uncertain = false;
         let joined = self.join(&key, &mut uncertain).await;
@@ -182,7 +183,8 @@ impl Join {
         if joined.is_err() && uncertain {
             // And this removes what it may have made by now.
             let Self { shared, session, election, .. } = self;
-            let removal = Removal { shared, session, election, key, lease: None, confirm: None };
+            let removal =
+                Removal { shared, session, election, key, lease: None, _passage: None, confirm: None };
             tokio::spawn(removal.run());
         }
         joined

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::error;
 use crate::requests;
 use crate::servers::Bound;
-use crate::session::Session;
+use crate::session::{Passage, Session};
 use crate::shared::Shared;
 
 /// What is to be removed, and who wants to know.
@@ -20,6 +20,8 @@ pub(crate) struct Removal {
     pub(crate) key: Vec<u8>,
     /// The lease that the record was on; unknown if the answer to its creation was lost.
     pub(crate) lease: Option<i64>,
+    /// Keeps the session from being idle.
+    pub(crate) _passage: Option<Passage>,
     pub(crate) confirm: Option<oneshot::Sender<Result<()>>>,
 }
 
@@ -68,9 +70,10 @@ impl Removal {
         requests::delete(&self.shared.servers, Operation::Resign, once, &self.key).await
     }
 
-    /// A swap of leases leaves behind a record that is being removed, and revokes the lease that it is on.
+    /// A swap of leases leaves behind a record that is being removed, and revokes the lease that it is on; so does
+    /// the end of the session.
     fn may_be_our_own_doing(&self) -> bool {
-        self.lease.is_none_or(|lease| self.session.lease().0 != lease)
+        self.lease.is_none_or(|lease| self.session.may_have_revoked(lease))
     }
 
     fn answer(&mut self, outcome: Result<()>) {

@@ -29,8 +29,8 @@ struct Inner {
     /// By create revision. Every one of them is on `lease`, or in the snapshot of the swap that moves it there:
     /// [`Session::settle`] and [`Session::switch`] see to that under one lock.
     records: HashMap<i64, Arc<Record>>,
-    /// Candidacies on their way in.
-    joining: usize,
+    /// Candidacies on their way in or out.
+    moving: usize,
     /// A request that names the lease may take effect at any time: replace the lease, so that it cannot.
     poisoned: bool,
 }
@@ -42,7 +42,7 @@ impl Session {
             lease: Arc::new(Lease(lease)),
             retired: Vec::new(),
             records: HashMap::new(),
-            joining: 0,
+            moving: 0,
             poisoned: false,
         };
         Arc::new(Self { state, timing, inner: Mutex::new(inner) })
@@ -53,13 +53,13 @@ impl Session {
     }
 
     /// Announces a candidacy: while it is on its way in, the session is not idle. `None` if it has ended.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Entry> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Passage> {
         let mut inner = self.inner();
         if !inner.open || self.state.valid().is_err() {
             return None;
         }
-        inner.joining += 1;
-        Some(Entry { session: self.clone() })
+        inner.moving += 1;
+        Some(Passage { session: self.clone() })
     }
 
     /// The lease that holds the records at present.
@@ -78,8 +78,25 @@ impl Session {
         settled
     }
 
+    /// Forgets a record that has vanished.
     pub(crate) fn leave(&self, record: &Record) {
         self.inner().records.remove(&record.created);
+    }
+
+    /// Lets go of a record that is going to be removed: it is not moved any more, but until its removal is over
+    /// the session is not idle, as its end would remove the record first, and the resign would not know whose
+    /// doing that was.
+    pub(crate) fn depart(self: &Arc<Self>, record: &Record) -> Passage {
+        let mut inner = self.inner();
+        inner.records.remove(&record.created);
+        inner.moving += 1;
+        Passage { session: self.clone() }
+    }
+
+    /// Whether a record on `lease` may have been removed by our own revocation of that lease.
+    pub(crate) fn may_have_revoked(&self, lease: i64) -> bool {
+        let inner = self.inner();
+        !inner.open || inner.lease.0 != lease
     }
 
     /// The record with this create revision, if it is one of ours.
@@ -128,7 +145,7 @@ impl Session {
     /// Closes the session to later candidacies if there is none at present.
     pub(crate) fn close_if_idle(&self) -> bool {
         let mut inner = self.inner();
-        if inner.joining == 0 && inner.records.is_empty() {
+        if inner.moving == 0 && inner.records.is_empty() {
             inner.open = false;
         }
         !inner.open
@@ -148,20 +165,20 @@ impl Session {
     }
 }
 
-/// A candidacy on its way in; dropped when it is in or has failed.
-pub(crate) struct Entry {
+/// A candidacy on its way in or out; dropped when it is there.
+pub(crate) struct Passage {
     session: Arc<Session>,
 }
 
-impl Entry {
+impl Passage {
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 }
 
-impl Drop for Entry {
+impl Drop for Passage {
     fn drop(&mut self) {
-        self.session.inner().joining -= 1;
+        self.session.inner().moving -= 1;
     }
 }
 
@@ -211,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_idle_only_without_records_and_without_entries() {
+    fn it_is_idle_only_when_nothing_is_in_nor_on_its_way() {
         let session = session();
         let entry = session.enter().unwrap();
         assert!(!session.close_if_idle());
@@ -219,7 +236,9 @@ mod tests {
         assert!(session.settle(&record));
         drop(entry);
         assert!(!session.close_if_idle());
-        session.leave(&record);
+        let exit = session.depart(&record);
+        assert!(!session.close_if_idle());
+        drop(exit);
         assert!(session.close_if_idle());
         assert!(session.enter().is_none());
     }

@@ -14,7 +14,7 @@ use crate::error;
 use crate::keeper::{Close, Phase};
 use crate::observe::Feeds;
 use crate::servers::{Bound, Servers};
-use crate::session::{Entry, Session};
+use crate::session::{Passage, Session};
 use crate::watch::{Hub, Sentinel};
 
 pub(crate) struct Shared {
@@ -44,7 +44,7 @@ impl Shared {
     }
 
     /// Enters the present session; opens one if there is none.
-    pub(crate) async fn enter(&self) -> Result<Entry> {
+    pub(crate) async fn enter(&self) -> Result<Passage> {
         let mut phases = self.phases.clone();
         // A failure of the past is no answer to this demand.
         let mut asked = false;

@@ -163,3 +163,20 @@ async fn resignations_amid_swaps_are_confirmed() -> Result<()> {
     records(&etcd, "/election/", 0).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resignation_when_the_session_turns_idle_is_confirmed() -> Result<()> {
+    if !need::has(Tool::Etcd) {
+        return Ok(());
+    }
+    log();
+    // The answers are late, so that renewals fall due while the only record is being removed.
+    let etcd = Etcd::start(EtcdOptions::new().fast()).await?;
+    let proxy = testkit::proxy::Proxy::to(&etcd.endpoints()[0]).await?;
+    let coordinator = backend_etcd::connect(&format!("etcd://{}?ttl=1s", proxy.endpoint())).await?;
+    proxy.delay(testkit::proxy::Direction::ToServer, Duration::from_millis(60));
+    for _ in 0..30 {
+        win(&coordinator, "billing", "w-1").await?.resign().await?;
+    }
+    Ok(())
+}
