@@ -106,7 +106,12 @@ impl Keeper {
                     None => break None,
                 },
                 opened = present(&mut self.opening) => self.opened(opened),
-                ended = present(&mut self.renewing) => self.ended(&ended),
+                ended = present(&mut self.renewing) => if *self.shared.closed.borrow() {
+                    // Whoever closes ends the claims first; the command comes next, and is to be answered for.
+                    self.renewing = None;
+                } else {
+                    self.ended(&ended);
+                },
                 Some(()) = self.seats.next() => {}
                 Some(()) = self.farewells.next() => {}
             }
