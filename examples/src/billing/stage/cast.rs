@@ -1,7 +1,6 @@
 //! The processes: starting, ordering, replacing them.
 
 use anyhow::{Context, bail};
-use rustix::process::Signal;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::child::{Child, Event, Who};
@@ -143,8 +142,14 @@ impl Cast {
         }
     }
 
-    pub(super) fn signal(&self, worker: usize, signal: Signal) -> anyhow::Result<()> {
-        self.workers[worker].as_ref().context("the worker is gone")?.signal(signal)
+    /// Stops a worker; it is stopped when this returns.
+    pub(super) async fn pause(&self, worker: usize) -> anyhow::Result<()> {
+        self.workers[worker].as_ref().context("the worker is gone")?.pause().await
+    }
+
+    /// Lets a stopped worker go on.
+    pub(super) fn resume(&self, worker: usize) -> anyhow::Result<()> {
+        self.workers[worker].as_ref().context("the worker is gone")?.resume()
     }
 
     pub(super) async fn order(&mut self, worker: usize, order: Order) {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc::UnboundedSender;
@@ -90,14 +90,29 @@ impl Child {
         self.stdin.flush().await.ok();
     }
 
-    /// SIGSTOP, SIGCONT, …
-    pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let pid = self
-            .process
-            .id()
-            .and_then(|id| Pid::from_raw(id.cast_signed()))
-            .context("the process is gone")?;
-        kill_process(pid, signal).context("cannot signal the process")
+    /// SIGSTOP, and waits until every thread has stopped.
+    ///
+    /// The signal alone does not do: on a busy machine the other threads run on until one of them has taken it,
+    /// long enough to begin a transaction, and to hold the ledger's lock while they sleep.
+    pub(super) async fn pause(&self) -> anyhow::Result<()> {
+        let pid = self.pid()?;
+        kill_process(pid, Signal::STOP).context("cannot stop the process")?;
+        let stopped = tokio::task::spawn_blocking(move || {
+            // Not taken off the kernel's list (NOWAIT): an exit is for tokio to collect.
+            let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options))
+        });
+        stopped.await?.context("cannot wait for the process to stop")?;
+        Ok(())
+    }
+
+    /// SIGCONT.
+    pub(super) fn resume(&self) -> anyhow::Result<()> {
+        kill_process(self.pid()?, Signal::CONT).context("cannot wake the process")
+    }
+
+    fn pid(&self) -> anyhow::Result<Pid> {
+        self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the process is gone")
     }
 
     /// SIGKILL, and waits until it is gone.

@@ -1,7 +1,6 @@
 //! One round: a fault for a leader between a charge and its answer, and what must follow from it.
 
 use election_core::clock::Instant;
-use rustix::process::Signal;
 
 use super::Stage;
 use super::cast::name;
@@ -21,7 +20,7 @@ impl Stage {
         let at = Instant::now();
         match fault {
             LeaderFault::Kill => self.cast.kill(target.worker).await,
-            LeaderFault::Pause => self.cast.signal(target.worker, Signal::STOP)?,
+            LeaderFault::Pause => self.cast.pause(target.worker).await?,
             LeaderFault::Resign => self.cast.order(target.worker, Order::Resign).await,
         }
         // For a paused leader the answer now waits in its socket: bytes in flight, older than its successor.
@@ -60,9 +59,13 @@ impl Stage {
 
     /// Wakes a paused leader, once the fence knows the successor: its write must come to nothing.
     async fn resume(&mut self, target: &Target, successor: u64) -> anyhow::Result<()> {
-        self.wait("the successor to reach the ledger", |state| (state.began >= successor).then_some(()))
-            .await?;
-        self.cast.signal(target.worker, Signal::CONT)?;
+        // Or once the successor has given up: a leader that is paused in a transaction of its own (a look for new
+        // invoices, say) holds the ledger's lock, and only it can let go.
+        self.wait("the successor to reach the ledger", |state| {
+            (state.began >= successor || state.has_ended(successor)).then_some(())
+        })
+        .await?;
+        self.cast.resume(target.worker)?;
         self.display.line(format!("{} wakes up, still with token {}", name(target.worker), target.token));
         if target.invoice.is_some() {
             self.wait("the late write", |state| state.is_written_or_fenced(target).then_some(())).await?;
