@@ -122,7 +122,7 @@ impl Account {
             if asked != charged {
                 let difference = charged - asked;
                 self.findings
-                    .push(format!("{currency}: charged {difference:+} minor units more than invoiced"));
+                    .push(format!("{currency}: charges and invoices differ by {difference:+} minor units"));
             }
         }
     }

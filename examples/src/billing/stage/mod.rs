@@ -1,7 +1,7 @@
 //! The stage: starts the processes, makes them fail, and settles the account.
 //!
 //! It waits for reports, never for time: every wait ends with the report it is about, or with an error when
-//! nothing has moved for [`PATIENCE`].
+//! nothing has moved for half a minute.
 
 mod cast;
 mod child;
