@@ -161,6 +161,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::single_element_loop, reason = "how many lines there are depends on the features")]
     fn what_cannot_work_is_refused_with_a_hint() {
         for (line, says) in [
             #[cfg(feature = "raft")]
