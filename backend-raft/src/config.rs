@@ -71,7 +71,7 @@ pub struct RaftTiming {
 pub enum Profile {
     /// One rack or one availability zone: heartbeat 10 ms, election 30–60 ms, session 100 ms.
     Lan,
-    /// One region: heartbeat 50 ms, election 150–300 ms, session 400 ms. A crashed leader is replaced within
+    /// One region: heartbeat 50 ms, election 150–300 ms, session 350 ms. A crashed leader is replaced within
     /// a second, also if the Raft leader crashed with it.
     #[default]
     Default,
@@ -100,7 +100,7 @@ impl Profile {
     pub fn ttl(self) -> Duration {
         Duration::from_millis(match self {
             Self::Lan => 100,
-            Self::Default => 400,
+            Self::Default => 350,
             Self::Wan => 5000,
         })
     }

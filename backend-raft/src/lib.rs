@@ -34,6 +34,7 @@ mod network;
 mod node;
 mod observe;
 mod registry;
+mod renewal;
 mod runtime;
 mod session;
 mod state_machine;

@@ -6,8 +6,6 @@ use std::time::Duration;
 use election_core::backend::SessionState;
 use election_core::clock::{BootClock, Clock, Instant};
 use election_core::{Backoff, Error, Kind, Loss, Operation, Timing};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use rand::Rng;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error;
 use crate::network::{Group, GroupError, Item, Request, Response};
 use crate::registry::Registry;
+use crate::renewal;
 use crate::state_machine::{Command, Outcome, SessionId};
 
 /// How long a watch may take to be opened before it is tried anew. Short: meanwhile grants are not heard of.
@@ -220,58 +219,8 @@ impl Keeper {
     async fn tend(&self, session: &Session) {
         tokio::select! {
             _ = session.state.ended() => {}
-            () = self.renew(session) => {}
+            () = renewal::keep(&self.group, session) => {}
             () = self.follow(session) => {}
-        }
-    }
-
-    /// Renews for as long as the session lives.
-    async fn renew(&self, session: &Session) {
-        let mut next = Instant::now() + self.timing.renew_every;
-        loop {
-            tokio::time::sleep(next.saturating_duration_since(Instant::now())).await;
-            let Some(sent) = self.prove_once(session).await else { return };
-            next = sent + self.timing.renew_every;
-        }
-    }
-
-    /// Tries until a renewal is proven, and says when it was sent; `None` if the session has ended.
-    ///
-    /// An attempt that takes long is not given up, it is overtaken: on a busy machine an answer that comes
-    /// late is better than none, and what it proves counts from its own sending.
-    async fn prove_once(&self, session: &Session) -> Option<Instant> {
-        let attempt = || async {
-            // Before the request is handed over: what is proven counts from here.
-            let sent = Instant::now();
-            let request = Request::Renew { session: session.id };
-            (sent, self.group.call(request, self.timing.ttl).await)
-        };
-        let mut attempts = FuturesUnordered::from_iter([attempt()]);
-        loop {
-            let overtake = tokio::time::sleep(self.timing.attempt_timeout);
-            let answered = tokio::select! {
-                Some(answered) = attempts.next() => answered,
-                () = overtake => {
-                    self.group.doubt_leader();
-                    attempts.push(attempt());
-                    continue;
-                }
-            };
-            match answered {
-                (sent, Ok(Response::Renewed(true))) => {
-                    return session.state.prove(sent, self.timing.validity()).ok().map(|_| sent);
-                }
-                (_, Ok(Response::Renewed(false))) => {
-                    session.state.end(Loss::SessionExpired);
-                    return None;
-                }
-                (_, Ok(other)) => tracing::warn!(?other, "an unexpected answer to a renewal"),
-                (_, Err(error)) => tracing::debug!(%error, "a renewal failed"),
-            }
-            if attempts.is_empty() {
-                // The group has been searched, with pauses, for a whole TTL.
-                attempts.push(attempt());
-            }
         }
     }
 
