@@ -23,6 +23,28 @@ use crate::state_machine::{Machine, Replica};
 use crate::store::Store;
 use crate::types::{NodeId, Raft};
 
+/// How long a process may take to end after it was killed, before its port is said to be another's.
+const LAST_BREATH: Duration = Duration::from_secs(1);
+
+/// Listens; waits a moment for a predecessor that was killed and still holds the port.
+async fn listen(address: &str) -> Result<TcpListener, NodeError> {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error)
+                if error.kind() == std::io::ErrorKind::AddrInUse
+                    && Instant::now().saturating_duration_since(begun) < LAST_BREATH =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => {
+                return Err(NodeError::Listen { address: address.to_owned(), error: error.to_string() });
+            }
+        }
+    }
+}
+
 /// A running member of the group.
 pub(crate) struct Node {
     raft: Raft,
@@ -39,9 +61,7 @@ impl Node {
     pub(crate) async fn start(config: &RaftConfig, own: &NodeConfig) -> Result<Self, NodeError> {
         let address = own.listen.clone().unwrap_or_else(|| config.by_id()[&own.id].clone());
         // Before the store: a port in use is the cheaper thing to find out.
-        let listener = TcpListener::bind(&address)
-            .await
-            .map_err(|error| NodeError::Listen { address, error: error.to_string() })?;
+        let listener = listen(&address).await?;
         let store = open_store(config, own).await?;
         Self::run(config, own, listener, store).await
     }

@@ -1,6 +1,9 @@
 //! The processes: starting, ordering, replacing them.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
+use election_core::clock::Instant;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::child::{Child, Event, Who};
@@ -11,6 +14,9 @@ use crate::billing::plant::{CrashPoint, Plant};
 use crate::billing::provider::Control;
 use crate::billing::provider::script::Script;
 use crate::billing::wire::Order;
+
+/// How long a provider takes, at the most, from its start until it listens.
+const PROVIDER_START: Duration = Duration::from_secs(3);
 
 /// A process that dies more often than this on its own will not do better the next time.
 const MOST_REPLACEMENTS: u32 = 20;
@@ -167,13 +173,26 @@ impl Cast {
     }
 
     /// Lets go of the held answer, and says what comes next.
+    ///
+    /// A provider that has just died holds nothing any more. Its replacement is either on its way up (it is asked
+    /// again), or will be started by whoever reads the news of the death, with the stage's present script.
     pub(super) async fn release(&self, script: Script) -> anyhow::Result<()> {
         let control = Control { script, release: true };
         let url = format!("http://127.0.0.1:{}/control", self.port);
-        let response =
-            self.http.post(url).json(&control).send().await.context("the provider does not listen")?;
-        response.error_for_status().context("the provider refuses its script")?;
-        Ok(())
+        let asked = Instant::now();
+        loop {
+            match self.http.post(&url).json(&control).send().await {
+                Ok(response) => {
+                    response.error_for_status().context("the provider refuses its script")?;
+                    return Ok(());
+                }
+                Err(error) if Instant::now().saturating_duration_since(asked) > PROVIDER_START => {
+                    tracing::warn!(%error, "the provider does not listen");
+                    return Ok(());
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
     }
 
     /// Replaces a process that has died on its own, with the same data.
