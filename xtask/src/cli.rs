@@ -51,6 +51,9 @@ pub(crate) struct TestArguments {
     /// Install nothing: tests whose server is missing are skipped (under CI: fail)
     #[arg(long)]
     pub(crate) no_install: bool,
+    /// Run what failed once more, by itself: a test that passes then is called flaky, and listed
+    #[arg(long)]
+    pub(crate) retry: bool,
     /// A filter, and options for the test binaries
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,

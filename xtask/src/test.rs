@@ -38,8 +38,19 @@ pub(crate) fn all(steps: &mut Steps, arguments: &TestArguments) {
     }
     steps.run("run the tests", || {
         let run = provided.to(cargo_test(arguments));
-        report(&watch(run.args(["--"]).args(&arguments.filter))?)
+        let mut tally = watch(run.args(["--"]).args(&arguments.filter))?;
+        if arguments.retry && tally.every_failure_has_a_name() {
+            println!("{}", bold("once more, by themselves: the tests that failed"));
+            tally.forgive(watch(again(&provided, arguments, &tally))?);
+        }
+        report(&tally)
     });
+}
+
+/// The failed tests alone, one after the other. Benches take no list of names, so they are left out.
+fn again(provided: &Provided, arguments: &TestArguments, tally: &Tally) -> Run {
+    let run = provided.to(cargo_test(arguments)).args(["--lib", "--test", "*", "--"]);
+    run.args(["--test-threads=1", "--exact"]).args(tally.failed_tests())
 }
 
 fn cargo_test(arguments: &TestArguments) -> Run {
@@ -84,6 +95,9 @@ fn pass_on(stream: impl Read, tally: &Mutex<Tally>) {
 
 fn report(tally: &Tally) -> Result<()> {
     println!();
+    for flaky in tally.flaky() {
+        println!("{} {flaky}: failed, then passed by itself", bold("FLAKY"));
+    }
     for failure in tally.failures() {
         println!("{} {failure}", bold("FAILED"));
     }

@@ -13,6 +13,8 @@ pub(super) struct Tally {
     /// The binary whose tests run now.
     binary: String,
     failures: Vec<String>,
+    /// Failures that a second run took back.
+    flaky: Vec<String>,
     /// Cargo's own verdict. It also fails when something does not build, or a test binary dies without a word.
     exit_success: bool,
 }
@@ -63,6 +65,31 @@ impl Tally {
 
     pub(super) fn failures(&self) -> &[String] {
         &self.failures
+    }
+
+    pub(super) fn flaky(&self) -> &[String] {
+        &self.flaky
+    }
+
+    /// Whether something failed, and all of it is a test that can be asked for: not a binary that died, not a
+    /// build error.
+    pub(super) fn every_failure_has_a_name(&self) -> bool {
+        !self.failures.is_empty() && u64::try_from(self.failures.len()) == Ok(self.failed)
+    }
+
+    /// The names of the failed tests, without their binaries.
+    pub(super) fn failed_tests(&self) -> impl Iterator<Item = &str> {
+        self.failures.iter().map(|failure| failure.rsplit(": ").next().unwrap_or(failure))
+    }
+
+    /// Takes back the failures, if a second run of exactly those tests went without one.
+    pub(super) fn forgive(&mut self, again: Self) {
+        if again.is_success() && again.passed >= self.failed {
+            self.passed += self.failed;
+            self.failed = 0;
+            self.flaky = std::mem::take(&mut self.failures);
+            self.exit_success = true;
+        }
     }
 
     pub(super) fn is_success(&self) -> bool {
@@ -129,5 +156,21 @@ test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fin
         let tally = tally("test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
         assert!(!tally.is_success());
         assert!(tally.to_string().contains("cargo failed"));
+    }
+
+    #[test]
+    fn a_second_run_takes_back_only_what_it_has_run() {
+        let failed = "Running tests/a.rs (target/debug/deps/a-0123456789abcdef)\ntest x ... FAILED\n\
+                      test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
+        let one = |passed: u64| Tally { passed, exit_success: true, ..Tally::default() };
+        for (again, taken_back) in [(one(1), true), (one(0), false), (Tally::default(), false)] {
+            let mut first = tally(failed);
+            first.set_exit(false);
+            assert!(first.every_failure_has_a_name());
+            assert_eq!(first.failed_tests().collect::<Vec<_>>(), ["x"]);
+            first.forgive(again);
+            assert_eq!(first.is_success(), taken_back, "{first}");
+            assert_eq!(first.flaky().len(), usize::from(taken_back));
+        }
     }
 }
