@@ -5,8 +5,8 @@
 //!        [--warmup S] [--id ID] [--observers N] [--elections N] [--data-dir D]
 //! ```
 //!
-//! Events are JSON objects, one per line on the standard output ([`event`]); commands are lines on the
-//! standard input ([`input`]); every time is `CLOCK_MONOTONIC` in nanoseconds. An `error` event, or the end of
+//! Events are JSON objects, one per line on the standard output (`event`); commands are lines on the
+//! standard input (`input`); every time is `CLOCK_MONOTONIC` in nanoseconds. An `error` event, or the end of
 //! the output, means failure.
 
 mod args;
