@@ -20,6 +20,10 @@ fn cycle(suite: &mut Suite) {
         for &candidates in suite.cases(&[1, 8, 64]) {
             let mut figure = Figure::new(setting, candidates, Goal::AtLeast(0.9));
             figure.elements = candidates as u64;
+            if setting.backend.is_embedded() {
+                // Its goal is in terms of another Raft, which an outside program measures.
+                figure.goal = Goal::Free;
+            }
             if setting.backend == Backend::Memory {
                 figure.goal = Goal::Free;
             } else {

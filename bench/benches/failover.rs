@@ -11,6 +11,7 @@ use bench::clock;
 use bench::rig::{Backend, Rig, Setting, settings};
 use bench::suite::{Figure, Goal, Suite, run};
 use bench::worker::Worker;
+use futures::future::select_all;
 
 /// How long a candidate gets to enter the queue: far more than a round trip.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -114,8 +115,11 @@ impl Scene {
         let (i, mut leader) = self.0.pop_front().context("no worker")?;
         let killed = clock::now_ns();
         leader.kill()?;
-        let (_, next) = self.0.front_mut().context("no follower")?;
-        let led = next.leads().await?;
+        // Any of them: one whose session was lost meanwhile went to the end of the queue.
+        let followers = self.0.iter_mut().map(|(_, worker)| Box::pin(worker.leads()));
+        let (led, next, _) = select_all(followers).await;
+        let led = led?;
+        self.0.swap(0, next);
         if led <= killed {
             return Ok(None);
         }
