@@ -94,7 +94,6 @@ impl Proxy {
     ///
     /// When the proxy's thread has died.
     pub async fn cut(&self) -> Result<()> {
-        self.link.send_modify(|link| link.cuts += 1);
         let (done, answer) = oneshot::channel();
         self.order(pump::Order::Cut(done)).await?;
         Ok(answer.await?)

@@ -41,8 +41,9 @@ pub(super) async fn serve(
             order = orders.recv() => match order {
                 None => return,
                 Some(Order::Cut(done)) => {
+                    // First: a client that is quick to reconnect would be accepted after the cut, and outlive it.
                     listener = None;
-                    // Each of them sees the cut in the link's state.
+                    link.send_modify(|link| link.cuts += 1);
                     while connections.join_next().await.is_some() {}
                     let _ = done.send(());
                 }
@@ -55,7 +56,9 @@ pub(super) async fn serve(
                 }
             },
             Some(client) = accept(listener.as_ref()) => {
-                connections.spawn(connection(client, upstream.clone(), link.subscribe()));
+                // The number is taken here, not when the task first runs: a cut may come in between.
+                let born = link.borrow().cuts;
+                connections.spawn(connection(client, upstream.clone(), link.subscribe(), born));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -70,9 +73,9 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
     }
 }
 
-/// One client's connection, to its end or until the link is cut.
-async fn connection(client: TcpStream, upstream: String, link: watch::Receiver<Link>) {
-    let mut cut = pin!(until_cut(link.clone()));
+/// One client's connection, to its end or until the link is cut: `born` is the number of cuts before it.
+async fn connection(client: TcpStream, upstream: String, link: watch::Receiver<Link>, born: u64) {
+    let mut cut = pin!(until_cut(link.clone(), born));
     let server = tokio::select! {
         biased;
         () = &mut cut => Err(io::ErrorKind::ConnectionReset.into()),
@@ -91,8 +94,7 @@ async fn connection(client: TcpStream, upstream: String, link: watch::Receiver<L
     }
 }
 
-async fn until_cut(mut link: watch::Receiver<Link>) {
-    let born = link.borrow().cuts;
+async fn until_cut(mut link: watch::Receiver<Link>, born: u64) {
     let _ = link.wait_for(|link| link.cuts != born).await;
 }
 

@@ -124,6 +124,29 @@ async fn a_cut_link_resets_and_refuses_until_healed() {
     assert_eq!(read_byte(&mut stream).await, 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_ends_also_when_clients_reconnect_at_once() {
+    let (proxy, _server) = echo().await;
+    let address = proxy.address();
+    let hasty = move || async move {
+        loop {
+            // Ended by the cut, it tries again in the same moment, as ZooKeeper's client does.
+            if let Ok(mut stream) = TcpStream::connect(address).await {
+                let _ = stream.read_u8().await;
+            }
+        }
+    };
+    let clients: Vec<_> = (0..16).map(|_| tokio::spawn(hasty())).collect();
+    for _ in 0..100 {
+        timeout(SOON, proxy.cut()).await.expect("no connection outlives the cut").unwrap();
+        proxy.heal().await.unwrap();
+        let mut stream = connect(&proxy).await;
+        stream.write_u8(4).await.unwrap();
+        assert_eq!(read_byte(&mut stream).await, 4);
+    }
+    clients.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 #[tokio::test]
 async fn a_severed_link_can_be_cut() {
     let (proxy, _server) = echo().await;
