@@ -78,6 +78,10 @@ impl Future for Uncancelled {
 
 impl Drop for Uncancelled {
     fn drop(&mut self) {
+        #[cfg(zoo)]
+        if election_core::zoo::planted("etcd-cancelled-candidate-stays") {
+            return;
+        }
         if let Some(future) = self.future.take() {
             self.abandoned.store(true, Ordering::SeqCst);
             self.runtime.spawn(async move { drop(future.await) });

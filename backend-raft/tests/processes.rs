@@ -263,3 +263,21 @@ fn assert_fails(cluster: &Cluster, url: &str, says: &str) {
     assert!(!status.success());
     assert!(log.contains("raft-node: raft: connect:") && log.contains(says), "no {says:?} in:\n{log}");
 }
+
+/// The Raft leader that is left alone goes on talking to its clients. Without a quorum it proves nothing to them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_raft_leader_without_a_quorum_renews_nobody() {
+    let mut cluster = Cluster::start("profile=default");
+    let ttl = Duration::from_secs(2);
+    let client = cluster.client(ttl).await;
+    let leadership = win(&*client.elector("alone").unwrap(), "a").await;
+    leadership.check().unwrap();
+    let raft_leader = cluster.raft_leader();
+    (1..=3).filter(|id| *id != raft_leader).for_each(|id| cluster.pause(id));
+    let paused = Instant::now();
+    soon("the loss", leadership.lost()).await;
+    // What was proven before they were paused counts to its end, and nothing was proven since.
+    assert!(Instant::now().saturating_duration_since(paused) <= ttl);
+    (1..=3).filter(|id| *id != raft_leader).for_each(|id| cluster.resume(id));
+    win(&*client.elector("alone").unwrap(), "a").await.check().unwrap();
+}

@@ -129,7 +129,10 @@ impl Entry {
                 Err(zk::Error::ConnectionLoss)
             }
             Err(error) => {
-                self.record = if changed_nothing(&error) { Record::Absent } else { Record::Unknown };
+                let absent = changed_nothing(&error);
+                #[cfg(zoo)]
+                let absent = absent || election_core::zoo::planted("zk-second-record-after-a-lost-reply");
+                self.record = if absent { Record::Absent } else { Record::Unknown };
                 Err(error)
             }
         }
@@ -152,6 +155,10 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let session = Arc::downgrade(&self.session);
+        #[cfg(zoo)]
+        if election_core::zoo::planted("zk-cancelled-candidate-stays") {
+            return;
+        }
         match std::mem::replace(&mut self.record, Record::Absent) {
             Record::Absent => {}
             Record::Present(present) => drop(remove(&self.runtime, &session, &present.path)),
@@ -180,6 +187,11 @@ impl Drop for Entry {
 }
 
 fn present(path: String, stat: &zk::Stat) -> Present {
+    #[cfg(zoo)]
+    if election_core::zoo::planted("zk-sequence-as-token") {
+        let sequence = path.rsplit_once('-').and_then(|(_, digits)| digits.parse().ok()).unwrap_or(0);
+        return Present { path: path.into(), token: FencingToken::new(sequence) };
+    }
     // A zxid is never negative: the epoch in its high half is below 2³¹.
     Present { path: path.into(), token: FencingToken::new(stat.czxid.unsigned_abs()) }
 }

@@ -53,6 +53,13 @@ impl Session {
     /// is proven from `before` on.
     pub(crate) fn fresh(client: zk::Client, before: Instant, clock: Arc<dyn Clock>, config: &Config) -> Self {
         let timing = config.timing(client.session_timeout());
+        #[cfg(zoo)]
+        let timing = if election_core::zoo::planted("zk-waits-for-expired") {
+            // The client says so after 7/5 of the timeout; until then it leads.
+            Timing { ttl: timing.ttl * 10, ..timing }
+        } else {
+            timing
+        };
         let state = SessionState::new(clock, before + timing.validity());
         let mark = format!("{}/.sessions/{:016x}", config.root, client.session_id().0);
         Self {
@@ -90,6 +97,13 @@ impl Session {
     /// Makes one committed write that the leader accepts only while the session lives.
     pub(crate) async fn renew(&self) -> Result<Committed, zk::Error> {
         let clock = self.state.clock();
+        #[cfg(zoo)]
+        if election_core::zoo::planted("zk-pings-trusted") {
+            // What a ping is: the server that we are connected to answers it by itself.
+            let sent = clock.now();
+            self.client.check_stat(&self.mark).await?;
+            return Ok(Committed { sent, answered: clock.now() });
+        }
         // Its place in the line, with or without the turns, keeps others from joining meanwhile.
         let mut quiet = std::pin::pin!(self.joining.acquire_many(JOINING));
         let _turns = timeout(self.timing.ttl / 20, &mut quiet).await;

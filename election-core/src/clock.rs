@@ -84,6 +84,16 @@ impl Clock for BootClock {
         const ID: rustix::time::ClockId = rustix::time::ClockId::Boottime;
         #[cfg(not(target_os = "linux"))]
         const ID: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+        #[cfg(zoo)]
+        if crate::zoo::planted("monotonic-clock") {
+            let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+            return Instant(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64);
+        }
+        #[cfg(zoo)]
+        if crate::zoo::planted("wall-clock") {
+            let t = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+            return Instant(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64);
+        }
         let t = rustix::time::clock_gettime(ID);
         // Neither field is negative: the kernel counts from boot.
         Instant(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
@@ -158,6 +168,42 @@ mod tests {
         assert!(a < b);
         // /proc/uptime is CLOCK_BOOTTIME in hundredths of a second.
         assert!((uptime - a.as_nanos() as f64 / 1e9).abs() < 1.0);
+    }
+
+    /// A suspend cannot be had in a test, but a time namespace whose boot clock is an hour ahead can: what differs
+    /// there is what differs after an hour of suspend. Run by the test below in such a namespace.
+    #[test]
+    #[ignore = "run by a_clock_that_stood_still_in_suspend_would_be_noticed"]
+    fn in_a_namespace_that_has_slept_for_an_hour() {
+        let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
+        let slept = Instant::now().as_nanos() / 1_000_000_000 - monotonic.unsigned_abs();
+        assert!(slept >= 3600, "{slept} s");
+    }
+
+    #[test]
+    fn a_clock_that_stood_still_in_suspend_would_be_noticed() {
+        let namespace = |program: &std::path::Path, arguments: &[&str]| {
+            let mut unshare = std::process::Command::new("unshare");
+            unshare
+                .args(["--time", "--boottime", "3600", "--fork", "--"])
+                .arg(program)
+                .args(arguments)
+                .output()
+        };
+        let possible = namespace("true".as_ref(), &[]).is_ok_and(|output| output.status.success());
+        if !possible {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "no time namespaces: run as root on Linux 5.6 or newer"
+            );
+            eprintln!("skipped: no time namespaces (they need root and Linux 5.6)");
+            return;
+        }
+        let test = "clock::tests::in_a_namespace_that_has_slept_for_an_hour";
+        let arguments = ["--exact", test, "--ignored", "--nocapture"];
+        let output = namespace(&std::env::current_exe().unwrap(), &arguments).unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
     }
 
     #[test]

@@ -248,6 +248,14 @@ impl Leadership {
     /// Dropping the future loses the confirmation, not the resignation.
     pub async fn resign(mut self) -> Result<()> {
         let lost = self.handle.0.valid().err();
+        #[cfg(zoo)]
+        if crate::zoo::planted("claim-outlives-resign") {
+            let released = self.release.take().map(|release| release());
+            return match released {
+                Some(outcome) => outcome.await.unwrap_or(Ok(())),
+                None => Ok(()),
+            };
+        }
         self.handle.0.end(Loss::Closed);
         let released = self.release.take().map(|release| release());
         if let Some(loss) = lost {

@@ -30,6 +30,8 @@ mod leadership;
 pub mod memory;
 mod session;
 mod token;
+#[cfg(zoo)]
+pub mod zoo;
 
 pub use backoff::Backoff;
 pub use candidate::{Candidate, CandidateId, ElectionName, MAX_NAME_BYTES, MAX_VALUE_BYTES};

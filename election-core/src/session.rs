@@ -48,6 +48,8 @@ impl SessionState {
     /// # Errors
     /// The reason why the session has ended; also when the deadline had passed before the proof came.
     pub fn prove(&self, sent: Instant, validity: Duration) -> Result<Instant, Loss> {
+        #[cfg(zoo)]
+        let sent = if crate::zoo::planted("deadline-from-receipt") { self.clock.now() } else { sent };
         let new = (sent + validity).as_nanos();
         loop {
             let seen = self.valid()?.as_nanos();
@@ -84,6 +86,10 @@ impl SessionState {
             if let Some(loss) = Loss::from_code(seen) {
                 return Err(loss);
             }
+            #[cfg(zoo)]
+            if crate::zoo::planted("flag-set-by-a-timer") {
+                return Ok(Instant::from_nanos(seen));
+            }
             // Read after the deadline: a pause between the two makes the answer stricter, not laxer.
             if self.clock.now().as_nanos() < seen {
                 return Ok(Instant::from_nanos(seen));
@@ -115,6 +121,10 @@ impl SessionState {
                     tokio::select! {
                         () = changed => {}
                         () = tokio::time::sleep(remaining) => {}
+                    }
+                    #[cfg(zoo)]
+                    if crate::zoo::planted("flag-set-by-a-timer") && self.clock.now() >= deadline {
+                        self.end(Loss::Unproven);
                     }
                 }
             }
@@ -152,6 +162,13 @@ mod tests {
         clock.advance(SECOND / 2);
         assert_eq!(session.prove(START + SECOND / 2, SECOND), Ok(START + SECOND * 3 / 2));
         assert_eq!(session.prove(START, SECOND), Ok(START + SECOND * 3 / 2));
+    }
+
+    #[test]
+    fn a_proof_counts_from_before_it_was_asked_for_however_late_it_comes() {
+        let (clock, session) = session();
+        clock.advance(SECOND * 9 / 10);
+        assert_eq!(session.prove(START + SECOND / 10, SECOND), Ok(START + SECOND * 11 / 10));
     }
 
     #[test]

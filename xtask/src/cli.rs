@@ -25,6 +25,10 @@ pub(crate) enum Task {
     /// temporary folders and end with the tests.
     #[command(after_help = TEST_EXAMPLES)]
     Test(TestArguments),
+    /// Plant known defects, one at a time, and see that a test catches each
+    ///
+    /// Builds the workspace once more with `--cfg zoo`, and prints a table: defect, verdict, test.
+    Zoo(ZooArguments),
     /// Run the static checks: format, lints per feature set, docs, the architecture's invariants
     Check,
     /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
@@ -57,6 +61,17 @@ pub(crate) struct TestArguments {
     /// A filter, and options for the test binaries
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
+}
+
+/// What to plant.
+#[derive(Debug, Args)]
+pub(crate) struct ZooArguments {
+    /// Only these defects; all, if none is named
+    #[arg(value_name = "DEFECT")]
+    pub(crate) names: Vec<String>,
+    /// List the defects and end
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 #[cfg(test)]

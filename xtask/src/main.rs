@@ -8,6 +8,7 @@ mod machine;
 mod run;
 mod steps;
 mod test;
+mod zoo;
 
 use std::{env, path::Path, process::ExitCode};
 
@@ -18,7 +19,8 @@ use cli::{Cli, Task};
 use steps::Steps;
 
 fn main() -> ExitCode {
-    match perform(Cli::parse().task) {
+    let outcome = zoo::compile().unwrap_or_else(|| perform(Cli::parse().task));
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\n{}: {error:#}", steps::bold("error"));
@@ -35,6 +37,7 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup => steps.run("what the tests need", || machine::provide(machine::EVERYTHING).map(drop)),
         Task::Test(arguments) => test::all(&mut steps, &arguments),
+        Task::Zoo(arguments) => zoo::all(&mut steps, &arguments),
         Task::Check => check::all(&mut steps),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }

@@ -123,6 +123,17 @@ async fn move_batch(servers: &Servers, attempt: Duration, batch: &[Arc<Record>],
     };
     // The value stays as it is, whoever wrote it.
     let put = PutOptions::new().with_ignore_value().with_lease(lease);
+    #[cfg(zoo)]
+    if election_core::zoo::planted("etcd-unguarded-renewal") {
+        let put = PutOptions::new().with_lease(lease);
+        let puts = batch.iter().map(|record| TxnOp::put(record.key.as_slice(), "", Some(put.clone())));
+        let bound = Bound { attempt, total: attempt * 2 };
+        let txn = Txn::new().and_then(puts.collect::<Vec<_>>());
+        let answer = requests::txn(servers, Operation::Renew, bound, txn).await?;
+        let modified = requests::header(answer.header(), Operation::Renew)?.revision();
+        batch.iter().for_each(|record| record.set_place(Place { lease, modified }));
+        return Ok(());
+    }
     let txn = Txn::new()
         .when(batch.iter().map(compare).collect::<Vec<_>>())
         .and_then(

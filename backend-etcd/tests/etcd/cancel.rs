@@ -49,7 +49,8 @@ async fn a_campaign_dropped_while_its_request_is_under_way() -> Result<()> {
     let Some(etcd) = single().await? else { return Ok(()) };
     log();
     let proxy = Proxy::to(&etcd.endpoints()[0]).await?;
-    let url = format!("etcd://{}?ttl=60s", proxy.endpoint());
+    // So long that no renewal sweeps up what was forgotten.
+    let url = format!("etcd://{}?ttl=300s", proxy.endpoint());
     let coordinator = backend_etcd::connect(&url).await?;
     let elector = coordinator.elector("billing")?;
     // The record is created, but the answer is late: the campaign is dropped in between.

@@ -4,6 +4,7 @@ mod access;
 mod cancel;
 mod deposed;
 mod faults;
+mod hard;
 mod interop;
 mod observers;
 mod queue;

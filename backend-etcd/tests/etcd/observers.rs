@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use election_core::{Coordinator, ElectorExt, Kind, LeaderEvent};
 use futures::StreamExt;
+use testkit::proxy::Proxy;
 use tokio::time::Instant;
 
 use crate::support::{connect, enter, event, event_where, records, single, win, within};
@@ -92,6 +93,30 @@ async fn compaction_every_few_milliseconds_loses_nothing() -> Result<()> {
     compactions.abort();
     leadership.resign().await?;
     assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_compacted_away_while_the_link_was_down_is_read_anew() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let proxy = Proxy::to(&etcd.endpoints()[0]).await?;
+    let observing = backend_etcd::connect(&format!("etcd://{}?ttl=60s", proxy.endpoint())).await?;
+    let coordinator = connect(&etcd, "ttl=60s").await?;
+    let mut leader = win(&coordinator, "billing", "w").await?;
+    let mut events = observing.elector("billing")?.observe();
+    for round in 0..5 {
+        let token = leader.token();
+        event_where(&mut events, |event| event.leader().is_some_and(|l| l.token == token)).await?;
+        proxy.cut().await?;
+        event_where(&mut events, |event| matches!(event, LeaderEvent::Disconnected { .. })).await?;
+        // No watch can tell of this any more.
+        leader.resign().await?;
+        leader = win(&coordinator, "billing", &format!("w-{round}")).await?;
+        etcd.admin().await?.compact().await?;
+        proxy.heal().await?;
+    }
+    let token = leader.token();
+    event_where(&mut events, |event| event.leader().is_some_and(|l| l.token == token)).await?;
     Ok(())
 }
 

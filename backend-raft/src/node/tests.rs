@@ -7,9 +7,9 @@ use futures::StreamExt;
 use tokio::net::TcpListener;
 
 use super::Node;
-use crate::config::{NodeConfig, RaftConfig};
+use crate::config::{NodeConfig, Profile, RaftConfig};
 use crate::error::NodeError;
-use crate::network::{Answer, Failure, Item, Local, Request, Response};
+use crate::network::{Answer, Failure, Handler, Item, Local, Request, Response, Sender};
 use crate::state_machine::{CandidacyId, Command, Outcome, SessionEvent};
 use crate::store::Store;
 use crate::store::testing::Disk;
@@ -18,12 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A group of one on `store`, ready to serve.
 async fn alone(store: Store, dir: &std::path::Path) -> Node {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let own = NodeConfig::new(1, dir);
-    let mut config = RaftConfig::new([address]);
-    config.cluster = "test".into();
-    let node = Node::run(&config, &own, listener, store).await.unwrap();
+    let node = started(store, dir, Profile::Default).await;
     let serves = async {
         while !node.service().serves() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -31,6 +26,26 @@ async fn alone(store: Store, dir: &std::path::Path) -> Node {
     };
     tokio::time::timeout(PATIENCE, serves).await.unwrap();
     node
+}
+
+/// The same, just started.
+async fn started(store: Store, dir: &std::path::Path, profile: Profile) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let own = NodeConfig::new(1, dir);
+    let mut config = RaftConfig::new([address]).with_profile(profile);
+    config.cluster = "test".into();
+    Node::run(&config, &own, listener, store).await.unwrap()
+}
+
+/// Opens the store again once the writer of its first life has let go of the database.
+async fn reopened(dir: &std::path::Path) -> Store {
+    loop {
+        match Store::open(dir, "test", 1) {
+            Err(crate::store::StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(2)).await,
+            other => return other.unwrap(),
+        }
+    }
 }
 
 async fn ask(node: &Node, request: Request) -> Result<Response, Failure> {
@@ -84,13 +99,7 @@ async fn a_full_disk_stops_the_member_cleanly_and_it_resumes_with_all_it_acknowl
     node.shutdown().await;
 
     disk.full.store(false, Ordering::SeqCst);
-    let store = loop {
-        // The writer of the first life may not have let go of the database yet.
-        match Store::open(dir.path(), "test", 1) {
-            Err(crate::store::StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(2)).await,
-            other => break other.unwrap(),
-        }
-    };
+    let store = reopened(dir.path()).await;
     let node = alone(store, dir.path()).await;
     match ask(&node, Request::Queue { election: "e".into() }).await.unwrap() {
         Response::Queue(places) => assert_eq!(places[0].candidacy, CandidacyId { session, number: 0 }),
@@ -140,5 +149,25 @@ async fn what_is_not_for_clients_is_refused() {
     let node = alone(store, dir.path()).await;
     let refused = write(&node, Command::ExpireSessions { sessions: vec![1] }).await;
     assert!(matches!(refused, Err(Failure::Forbidden { .. })));
+    node.shutdown().await;
+}
+
+/// It has forgotten when it last heard from a leader, which may still count on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_has_just_restarted_votes_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _disk) = Disk::open(dir.path());
+    let node = alone(store, dir.path()).await;
+    node.shutdown().await;
+    // Nobody could be sure to ask in time what was over within milliseconds.
+    let node = started(reopened(dir.path()).await, dir.path(), Profile::Wan).await;
+    let rpc = openraft::raft::VoteRequest::new(crate::types::Vote::new(9, 2), None);
+    let sender = Sender::Member { id: 2, incarnation: 7 };
+    for request in [Request::Vote(rpc.clone()), Request::PreVote(rpc)] {
+        let Answer::Once(answer) = node.service().handle(sender, request).await else {
+            panic!("a stream");
+        };
+        assert!(matches!(answer, Err(Failure::Embargo)), "{answer:?}");
+    }
     node.shutdown().await;
 }

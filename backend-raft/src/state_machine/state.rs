@@ -225,6 +225,9 @@ impl State {
         effects: &mut Vec<Effect>,
     ) -> Option<(CandidacyId, u64)> {
         let queue = self.elections.get_mut(election)?;
+        #[cfg(zoo)]
+        // A term stays what it is from one grant to the next.
+        let index = if election_core::zoo::planted("raft-term-as-token") { 1 } else { index };
         let granted = queue.grant(index);
         if let Some(candidacy) = granted {
             effects.push(Effect::Granted { candidacy, token: index });

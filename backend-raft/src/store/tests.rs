@@ -109,6 +109,19 @@ async fn vote_log_snapshot_and_peers_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn what_is_acknowledged_is_on_disk_and_not_only_on_its_way() {
+    let (dir, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut store = Store::open(dir.path(), "test", 1).unwrap();
+    store.log.save_vote(&Vote::new(3, 1)).await.unwrap();
+    append(&mut store.log, vec![entry(1, 10)]).await.unwrap();
+    // The file as a crash of this moment leaves it: the store is open and has had no chance to tidy up.
+    std::fs::copy(dir.path().join("raft.redb"), crashed.path().join("raft.redb")).unwrap();
+    let mut recovered = Store::open(crashed.path(), "test", 1).unwrap();
+    assert_eq!(recovered.log.read_vote().await.unwrap(), Some(Vote::new(3, 1)));
+    assert_eq!(recovered.log.get_log_state().await.unwrap().last_log_id, Some(log_id(1)));
+}
+
+#[tokio::test]
 async fn a_long_log_is_read_partly_from_disk_and_in_batches_of_bounded_size() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path(), "test", 1).unwrap();

@@ -64,7 +64,14 @@ fn write(database: &Database, batch: &[Job]) -> io::Result<()> {
     if batch.iter().all(|job| matches!(job, Job::Recognise { .. })) {
         return Ok(());
     }
-    let transaction = database.begin_write().map_err(to_io)?;
+    #[cfg_attr(not(zoo), expect(unused_mut, reason = "a planted defect changes it"))]
+    let mut transaction = database.begin_write().map_err(to_io)?;
+    #[cfg(zoo)]
+    if election_core::zoo::planted("raft-vote-without-fsync") {
+        transaction
+            .set_durability(redb::Durability::None)
+            .map_err(|error| io::Error::other(error.to_string()))?;
+    }
     apply(&transaction, batch).map_err(to_io)?;
     // redb's default durability: one fsync, and a checksum that tells a torn commit.
     transaction.commit().map_err(to_io)

@@ -43,6 +43,16 @@ pub struct MemoryGate {
 
 impl FenceGate for MemoryGate {
     fn admit(&mut self, election: &ElectionName, token: FencingToken) -> Result<()> {
+        #[cfg(zoo)]
+        if crate::zoo::planted("fence-compares-for-equality") {
+            return match self.highest.insert(election.clone(), token) {
+                Some(first) if first != token => {
+                    self.highest.insert(election.clone(), first);
+                    Err(Fenced { token, highest: first }.into())
+                }
+                _ => Ok(()),
+            };
+        }
         match self.highest.get_mut(election) {
             // Below, not unequal: after a takeover the successor's token is unequal as well.
             Some(highest) if token < *highest => Err(Fenced { token, highest: *highest }.into()),
