@@ -101,7 +101,8 @@ async fn what_was_compacted_away_while_the_link_was_down_is_read_anew() -> Resul
     let Some(etcd) = single().await? else { return Ok(()) };
     let proxy = Proxy::to(&etcd.endpoints()[0]).await?;
     let observing = backend_etcd::connect(&format!("etcd://{}?ttl=60s", proxy.endpoint())).await?;
-    let coordinator = connect(&etcd, "ttl=60s").await?;
+    // So long that no renewal, which writes the record again, tells what was missed.
+    let coordinator = connect(&etcd, "ttl=300s").await?;
     let mut leader = win(&coordinator, "billing", "w").await?;
     let mut events = observing.elector("billing")?.observe();
     for round in 0..5 {

@@ -61,6 +61,7 @@ macro_rules! conformance_tests {
                 a_waiter_whose_record_is_deleted_fails
                 a_waiter_without_a_record_is_no_phantom
                 a_new_session_takes_the_place_of_an_expired_one
+                a_storm_of_expiries_leaves_nothing
                 a_thousand_elections_share_one_session
             }
             tokens Shared {

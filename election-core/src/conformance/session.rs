@@ -1,11 +1,14 @@
 //! One session carries many candidacies; when it goes, all of them go, and a new one takes its place.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::fixture::Fixture;
-use super::support::{Campaign, PATIENCE, eventually, lead, lead_again, records, within};
+use super::support::{Campaign, PATIENCE, candidate, elector, eventually, lead, lead_again, records, within};
 use crate::clock::Instant;
 use crate::{Kind, Leadership};
 
@@ -97,14 +100,59 @@ pub async fn a_new_session_takes_the_place_of_an_expired_one(fixture: &dyn Fixtu
     }
 }
 
+/// Sessions that end again and again, whatever is under way: every leadership has a higher token than the one before,
+/// and when the storm is over everybody leads again and nothing of it is left.
+pub async fn a_storm_of_expiries_leaves_nothing(fixture: &dyn Fixture) {
+    const EXPIRIES: usize = 16;
+    let (first, second, election) = (fixture.process().await, fixture.process().await, fixture.election("e"));
+    let claimed = Arc::new(Mutex::new(Vec::new()));
+    let mut storm = JoinSet::new();
+    // Three of each process: one leads, the others wait, and an expiry may come at any point of a campaign.
+    for process in [&first, &second, &first, &second, &first, &second] {
+        let (elector, claimed) = (elector(&**process, &election), claimed.clone());
+        storm.spawn(async move {
+            loop {
+                match elector.campaign(candidate("in-the-storm")).await {
+                    Ok(leadership) => {
+                        // Checked under the lock, and claims do not overlap: so the order is that of the claims.
+                        if let (mut claimed, Ok(token)) =
+                            (claimed.lock().expect("no panic"), leadership.check())
+                        {
+                            claimed.push(token);
+                        }
+                        leadership.lost().await;
+                    }
+                    Err(error) if error.is_retryable() => sleep(Duration::from_millis(5)).await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+    for expiry in 0..EXPIRIES {
+        [&first, &second][expiry % 2].expire().await;
+    }
+    // The last expiry may have hit the one who waited: then whoever led before goes on.
+    eventually(fixture.takeover_bound() * 2, "leaderships in the storm", || async {
+        claimed.lock().expect("no panic").len() >= EXPIRIES / 4
+    })
+    .await;
+    storm.shutdown().await;
+    let claimed = claimed.lock().expect("no panic").clone();
+    assert!(claimed.is_sorted_by(|a, b| a < b), "tokens in the order of the claims: {claimed:?}");
+    records(fixture, &election, 0, fixture.takeover_bound()).await;
+    for process in [&first, &second] {
+        lead_again(&**process, &election).await.resign().await.expect("confirmed");
+    }
+}
+
 /// A thousand elections on one session: all are led, on one stream of renewals, and all end with it.
 pub async fn a_thousand_elections_share_one_session(fixture: &dyn Fixture) {
     const ELECTIONS: usize = 1000;
     let process = fixture.process().await;
     let campaign = |i| {
         let election = fixture.election(&format!("e{i}"));
-        let elector = super::support::elector(&*process, &election);
-        async move { elector.campaign(super::support::candidate("many")).await.expect("elected") }
+        let elector = elector(&*process, &election);
+        async move { elector.campaign(candidate("many")).await.expect("elected") }
     };
     let campaigns = stream::iter(0..ELECTIONS).map(campaign).buffer_unordered(32);
     let bound = PATIENCE * 2;
