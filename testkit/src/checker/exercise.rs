@@ -17,7 +17,8 @@ pub(super) fn check(run: &Run<'_>, facts: &Facts) -> Vec<String> {
 fn unmet(run: &Run<'_>, facts: &Facts, required: &Requirement) -> Option<String> {
     let of_kind: Vec<&Trouble> =
         run.troubles.iter().filter(|trouble| trouble.fault.kind == required.kind).collect();
-    let counted = of_kind.iter().filter(|trouble| is_exercised(run, facts, trouble, required.exercise)).count();
+    let counted =
+        of_kind.iter().filter(|trouble| is_exercised(run, facts, trouble, required.exercise)).count();
     let what = match required.exercise {
         Exercise::Began => "began",
         Exercise::HitLeader => "hit a leader",

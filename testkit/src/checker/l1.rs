@@ -10,9 +10,9 @@ pub(super) fn check(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
     let contending = contending(run);
     let mut violations = Vec::new();
     for (from, until) in leaderless(run).into_iter().flat_map(|gap| undisturbed(run, gap)) {
-        let candidate = contending.iter().find(|(_, began, ended)| {
-            until.min(*ended).saturating_sub(from.max(*began)) > bound
-        });
+        let candidate = contending
+            .iter()
+            .find(|(_, began, ended)| until.min(*ended).saturating_sub(from.max(*began)) > bound);
         if let Some((process, began, ended)) = candidate {
             let (from, until) = (from.max(*began), until.min(*ended));
             let says = format!(

@@ -17,8 +17,8 @@ pub(super) fn check(run: &Run<'_>, facts: &Facts) -> Option<Vec<Violation>> {
 
 fn at_the_end(run: &Run<'_>, left: &Left) -> Violation {
     let mut campaigns = run.campaigns.iter();
-    let campaign =
-        campaigns.find(|campaign| format!("{}/{}", run.name(campaign.process), campaign.number) == left.value);
+    let campaign = campaigns
+        .find(|campaign| format!("{}/{}", run.name(campaign.process), campaign.number) == left.value);
     let (whose, from_ns) = match campaign {
         None => ("a value that nobody campaigned with".to_owned(), run.span.1),
         Some(campaign) => {

@@ -53,7 +53,10 @@ fn ended(run: &Run<'_>) -> Vec<Violation> {
                 ("resign did not return".to_owned(), said.resigned.unwrap_or(event.mono_ns))
             }
             (Op::Resign, Phase::Ok) => match said.lost.filter(|lost| Some(*lost) < said.resigned) {
-                Some(at) => (format!("resign said yes, though it was lost by {}: it is NotLeader then", run.at(at)), at),
+                Some(at) => (
+                    format!("resign said yes, though it was lost by {}: it is NotLeader then", run.at(at)),
+                    at,
+                ),
                 None => continue,
             },
             (Op::Resign, Phase::Info) | (Op::Drop, Phase::Ok) => {
@@ -63,7 +66,8 @@ fn ended(run: &Run<'_>) -> Vec<Violation> {
             _ => continue,
         };
         let token = event.token.unwrap_or_default();
-        let says = format!("{} with token {token}, at {}: {complaint}", run.name(process), run.at(event.mono_ns));
+        let says =
+            format!("{} with token {token}, at {}: {complaint}", run.name(process), run.at(event.mono_ns));
         violations.push(Violation { law: Law::L4, says, from_ns, until_ns: event.mono_ns });
     }
     violations
@@ -83,7 +87,9 @@ fn harmed(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
             .claims
             .iter()
             .filter(|other| other.token < claim.token)
-            .filter(|other| other.given_up.is_some_and(|at| at + recent >= event.mono_ns && at <= event.mono_ns))
+            .filter(|other| {
+                other.given_up.is_some_and(|at| at + recent >= event.mono_ns && at <= event.mono_ns)
+            })
             .map(|other| format!("{} gave up token {}", run.name(other.process), other.token))
             .collect();
         let says = format!(

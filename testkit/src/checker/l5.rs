@@ -48,7 +48,8 @@ fn after_deletion(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
         let Some(token) = trouble.fault.token else { continue };
         let due = trouble.over + depose;
         let check = run.events.iter().zip(&run.writer).find(|(event, _)| {
-            (event.op, event.phase, event.token) == (Op::Check, Phase::Ok, Some(token)) && event.earliest() > due
+            (event.op, event.phase, event.token) == (Op::Check, Phase::Ok, Some(token))
+                && event.earliest() > due
         });
         let Some((event, &process)) = check else { continue };
         let held_up = run.troubles.iter().any(|other| {
@@ -63,7 +64,12 @@ fn after_deletion(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
                 run.at(event.earliest()),
                 run.at(trouble.over),
             );
-            violations.push(Violation { law: Law::L5, says, from_ns: trouble.began, until_ns: event.mono_ns });
+            violations.push(Violation {
+                law: Law::L5,
+                says,
+                from_ns: trouble.began,
+                until_ns: event.mono_ns,
+            });
         }
     }
     violations

@@ -157,7 +157,11 @@ impl fmt::Display for Report {
         writeln!(f, "units of work  {} committed, {} fenced", counts.units, counts.fenced)?;
         writeln!(f, "observations   {}, which saw {} events", counts.observations, counts.seen)?;
         let faults: Vec<String> = counts.faults.iter().map(|(kind, n)| format!("{n} × {kind}")).collect();
-        writeln!(f, "faults         {}", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") })?;
+        writeln!(
+            f,
+            "faults         {}",
+            if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }
+        )?;
         for (name, margin) in [("by last check", self.margin), ("by deadline", self.deadline_margin)] {
             if let Some(margin) = margin {
                 writeln!(f, "worst margin   {margin}, {name}")?;

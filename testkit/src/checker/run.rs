@@ -168,7 +168,8 @@ impl<'h> Run<'h> {
     /// The campaign that a claim was won with.
     #[must_use]
     pub fn campaign_of(&self, claim: &Claim) -> Option<&Campaign> {
-        let is_its = |campaign: &&Campaign| campaign.process == claim.process && campaign.number == claim.campaign;
+        let is_its =
+            |campaign: &&Campaign| campaign.process == claim.process && campaign.number == claim.campaign;
         self.campaigns.iter().find(is_its)
     }
 
@@ -203,10 +204,17 @@ impl<'h> Run<'h> {
         held.saturating_add(recovery)
     }
 
+    /// From when on no fault was active, nor had been `recovery` before, up to `until`; `None` if there is no such moment.
+    #[must_use]
+    pub fn settled(&self, until: u64, recovery: u64) -> Option<u64> {
+        let troubles = self.troubles.iter().filter(|trouble| trouble.began <= until);
+        let settled = troubles.map(|trouble| trouble.over.saturating_add(recovery)).max().unwrap_or(0);
+        (settled <= until).then_some(settled)
+    }
+
     /// Whether no fault was active, nor had been `recovery` before, between the two moments.
     #[must_use]
     pub fn is_quiet(&self, from: u64, until: u64, recovery: u64) -> bool {
         !self.troubles.iter().any(|trouble| trouble.began <= until && trouble.over + recovery >= from)
     }
 }
-

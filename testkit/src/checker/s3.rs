@@ -32,10 +32,14 @@ fn accepted(run: &Run<'_>, rows: &[Row]) -> Vec<Violation> {
             highest = Some(row);
         }
         if let Some(first) = done.insert(row.unit, row) {
-            violations.push(at(run, row, format!(
-                "unit {} was done twice: by {} under token {}, and by {} under token {}",
-                row.unit, first.writer, first.token, row.writer, row.token
-            )));
+            violations.push(at(
+                run,
+                row,
+                format!(
+                    "unit {} was done twice: by {} under token {}, and by {} under token {}",
+                    row.unit, first.writer, first.token, row.writer, row.token
+                ),
+            ));
         }
     }
     violations

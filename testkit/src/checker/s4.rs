@@ -70,9 +70,9 @@ fn after_pause(
     won: u64,
     pauses: &[(usize, (u64, u64))],
 ) -> Option<(String, u64)> {
-    let (_, (from, until)) = pauses.iter().find(|(paused, (from, _))| {
-        *paused == process && won <= *from && event.earliest() > *from
-    })?;
+    let (_, (from, until)) = pauses
+        .iter()
+        .find(|(paused, (from, _))| *paused == process && won <= *from && event.earliest() > *from)?;
     let lasted = (until - from) as f64 / 1e9;
     Some((format!("after a pause of {lasted:.3} s, which is longer than the TTL"), *from))
 }

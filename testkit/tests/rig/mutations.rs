@@ -16,8 +16,17 @@ const ALL: [Mutation; 10] = [
     ("a check of the old leader during the new one's claim", Law::S1, |history, _, marks| {
         let theirs = last(history, |event| is_check(event, marks.new)).clone();
         let ours = last(history, |event| is_check(event, marks.old)).clone();
-        add(history, Event { mono_ns: theirs.mono_ns, boot_ns: theirs.boot_ns, began_ns: theirs.began_ns,
-            clock_ns: theirs.clock_ns, valid_until: theirs.valid_until, ..ours });
+        add(
+            history,
+            Event {
+                mono_ns: theirs.mono_ns,
+                boot_ns: theirs.boot_ns,
+                began_ns: theirs.began_ns,
+                clock_ns: theirs.clock_ns,
+                valid_until: theirs.valid_until,
+                ..ours
+            },
+        );
     }),
     ("two tokens swapped", Law::S2, |history, _, marks| {
         for event in &mut history.events {
@@ -55,22 +64,21 @@ const ALL: [Mutation; 10] = [
         let at = history.events.iter().rposition(is_vacancy).unwrap();
         let (id, incarnation) = (history.events[at].id.clone(), history.events[at].incarnation);
         // An observation that was begun in the vacancy sees nothing else: there, too.
-        history.events.retain(|event| {
-            !(is_vacancy(event) && event.id == id && event.incarnation == incarnation)
-        });
+        history
+            .events
+            .retain(|event| !(is_vacancy(event) && event.id == id && event.incarnation == incarnation));
     }),
     ("an old leader at the beginning of an observation", Law::S6, |history, _, marks| {
-        let wins = |token| {
-            move |event: &&Event| event.op == Op::Check && event.token == Some(token)
-        };
+        let wins = |token| move |event: &&Event| event.op == Op::Check && event.token == Some(token);
         let claimed = history.events.iter().find(wins(marks.new)).unwrap().mono_ns;
         let seen = history.events.iter().find_map(|event| match &event.view {
             Some(View::Elected { token, .. }) if *token == marks.old => event.view.clone(),
             _ => None,
         });
-        let begun = history.events.iter().find(|event| {
-            (event.op, event.phase) == (Op::Observe, Phase::Invoke) && event.mono_ns > claimed
-        });
+        let begun = history
+            .events
+            .iter()
+            .find(|event| (event.op, event.phase) == (Op::Observe, Phase::Invoke) && event.mono_ns > claimed);
         let (id, number) = begun.map(|event| (event.id.clone(), event.number)).unwrap();
         let item = history.events.iter_mut().find(|event| {
             event.op == Op::Observe && event.id == id && event.number == number && event.view.is_some()
@@ -86,8 +94,16 @@ const ALL: [Mutation; 10] = [
         })
         .clone();
         let check = last(history, |event| is_check(event, marks.old)).clone();
-        add(history, Event { mono_ns: resigned.mono_ns + 2, boot_ns: resigned.boot_ns + 2,
-            began_ns: Some(resigned.mono_ns + 1), clock_ns: Some(resigned.boot_ns + 1), ..check });
+        add(
+            history,
+            Event {
+                mono_ns: resigned.mono_ns + 2,
+                boot_ns: resigned.boot_ns + 2,
+                began_ns: Some(resigned.mono_ns + 1),
+                clock_ns: Some(resigned.boot_ns + 1),
+                ..check
+            },
+        );
     }),
 ];
 
@@ -108,7 +124,9 @@ impl Marks {
         let run = Run::of(history, &facts.election);
         let pair = run.claims.windows(2).find(|pair| {
             let resigned = run.campaigns.iter().any(|campaign| {
-                campaign.process == pair[0].process && campaign.number == pair[0].campaign && campaign.gone.is_some()
+                campaign.process == pair[0].process
+                    && campaign.number == pair[0].campaign
+                    && campaign.gone.is_some()
             });
             resigned && pair[0].process != pair[1].process && pair[1].checks > 3
         });

@@ -11,9 +11,14 @@ pub(super) fn check(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
     let mut violations = Vec::new();
     for stream in &run.streams {
         for claim in &run.claims {
-            let due = claim.start.latest.max(stream.began) + observe;
             let until = claim.sure_end().min(stream.ended);
-            if due > until || !run.is_quiet(claim.start.latest, until, recovery) {
+            let since = claim.start.latest.max(stream.began);
+            if since + observe > until {
+                continue;
+            }
+            let Some(settled) = run.settled(until, recovery) else { continue };
+            let due = since.max(settled) + observe;
+            if due > until {
                 continue;
             }
             if let Some((at, saw)) = other_than(stream, claim.token, due, until) {
@@ -62,8 +67,9 @@ fn no_end(run: &Run<'_>, facts: &Facts, stream: &Stream) -> Option<Violation> {
     let recovery = facts.bounds.takeover.as_nanos() as u64;
     let gone = run.campaigns.iter().filter(|campaign| campaign.began <= stream.ended);
     let gone = gone.map(|campaign| run.gone_by(campaign, recovery)).max()?;
-    let due = gone.max(stream.began) + facts.bounds.observe.as_nanos() as u64;
-    if due > stream.ended || !run.is_quiet(gone, stream.ended, recovery) {
+    let settled = run.settled(stream.ended, recovery)?;
+    let due = gone.max(stream.began).max(settled) + facts.bounds.observe.as_nanos() as u64;
+    if due > stream.ended {
         return None;
     }
     let last = stream.items.last().map(|(_, view)| view);
