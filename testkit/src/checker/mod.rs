@@ -5,7 +5,7 @@
 //! a claim, and why there are neither false alarms nor blind spots. A law about which nothing is known is reported as
 //! undecided, and a run that did not exercise its faults as [`Verdict::NotExercised`].
 //!
-//! [`render`] draws a timeline of it, as SVG.
+//! [`render`] draws the time around a violation as SVG, and [`render_all`] a whole run.
 //!
 //! # What counts as a violation where time is involved
 //! The safety laws (S) need no bound: they compare stamps of one clock. The liveness laws (L) speak of
@@ -32,6 +32,7 @@ mod s5;
 mod s6;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod violation;
 
 pub use claim::{Bracket, Claim, Failure};
@@ -39,6 +40,7 @@ pub use facts::{Bounds, Exercise, Facts, Left, Requirement};
 pub use margin::Margin;
 pub use report::{Counts, Report, Verdict};
 pub use run::{Campaign, Outcome, Process, Run, Snapshot, Stream, Trouble};
+pub use timeline::{render, render_all};
 pub use violation::{Law, Violation};
 
 use crate::history::History;

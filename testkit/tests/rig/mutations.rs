@@ -115,7 +115,16 @@ pub(crate) fn all_are_found(history: &History, facts: &Facts) {
         mutate(&mut history, &mut facts, &marks);
         history.events.sort_by_key(|event| (event.mono_ns, event.pid, event.seq));
         let report = checker::check(&history, &facts);
-        assert!(report.violations.iter().any(|found| found.law == law), "{name} was overlooked:\n{report}");
+        let found = report.violations.iter().find(|found| found.law == law);
+        let found = found.unwrap_or_else(|| panic!("{name} was overlooked:\n{report}"));
+        let picture = checker::render(&history, &facts.election, found);
+        if let Some(folder) = std::env::var_os("TESTKIT_PICTURES") {
+            let file = format!("{law:?}-{}.svg", name.replace(' ', "-"));
+            std::fs::write(std::path::Path::new(&folder).join(file), &picture).unwrap();
+        }
+        let picture = roxmltree::Document::parse(&picture).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let frame = picture.descendants().find(|node| node.attribute("class") == Some("violation"));
+        assert!(frame.is_some(), "{name} is not in the picture");
     }
 }
 
