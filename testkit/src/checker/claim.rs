@@ -67,6 +67,15 @@ impl Claim {
         end.max(self.last_check.earliest)
     }
 
+    /// It had surely ended after, as far as its own process knows.
+    #[must_use]
+    pub fn last_moment(&self) -> u64 {
+        let noticed = self.failed.map_or(u64::MAX, |failure| failure.check.latest);
+        let known = noticed.min(self.given_up.unwrap_or(u64::MAX));
+        let end = if known == u64::MAX { self.promised } else { known };
+        end.max(self.last_check.latest)
+    }
+
     /// From when until when both held for certain, if they did.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> Option<(u64, u64)> {

@@ -68,11 +68,7 @@ fn leaderless(run: &Run<'_>) -> Vec<(u64, u64)> {
 /// A killed leader leads no longer, whatever it was promised.
 fn last_moment(run: &Run<'_>, claim: &Claim) -> u64 {
     let killed = run.processes[claim.process].ended.map_or(u64::MAX, |(_, at)| at);
-    let noticed = claim.failed.map_or(u64::MAX, |failure| failure.check.latest);
-    let given_up = claim.given_up.unwrap_or(u64::MAX);
-    let known = killed.min(noticed).min(given_up);
-    let end = if known == u64::MAX { claim.promised } else { known };
-    end.max(claim.last_check.latest)
+    claim.last_moment().min(killed.max(claim.last_check.latest))
 }
 
 /// The parts of a gap in which no fault was active.

@@ -1,6 +1,6 @@
 //! L4: resign ends the leadership whatever it answers, is refused when it had ended, and never harms a successor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::facts::Facts;
 use super::run::Run;
@@ -77,8 +77,11 @@ fn ended(run: &Run<'_>) -> Vec<Violation> {
 fn harmed(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
     let recent = facts.bounds.takeover.as_nanos() as u64;
     let mut violations = Vec::new();
+    let mut told = HashSet::new();
     for (event, &process) in run.events.iter().zip(&run.writer) {
-        if event.op != Op::Lost || event.reason.as_deref() != Some("Deposed") {
+        // A check can notice it before the task that waits for it has run.
+        let is_told = event.op == Op::Lost || (event.op, event.phase) == (Op::Check, Phase::Fail);
+        if !is_told || event.reason.as_deref() != Some("Deposed") || !told.insert(event.token) {
             continue;
         }
         let claim = run.claims.iter().find(|claim| Some(claim.token) == event.token);

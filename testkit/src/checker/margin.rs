@@ -41,3 +41,14 @@ fn keep_worst(worst: &mut Option<Margin>, margin: Margin) {
         *worst = Some(margin);
     }
 }
+
+/// How often a leader learned of its end before the deadline it was promised, and its successor began before it, though
+/// no administrator had a hand in it. No law is broken, but a renewal was taken for proven that was not.
+pub(super) fn withdrawn(run: &Run<'_>) -> usize {
+    let is_withdrawn = |pair: &&[super::claim::Claim]| {
+        let (old, new) = (&pair[0], &pair[1]);
+        let told = old.failed.is_some_and(|failure| !failure.lapsed);
+        told && new.start.latest < old.promised && run.deposed_by(old).is_none()
+    };
+    run.claims.windows(2).filter(is_withdrawn).count()
+}

@@ -51,6 +51,8 @@ pub struct Counts {
     pub takeovers: usize,
     /// Leaderships that were lost, and not given up.
     pub lost: usize,
+    /// Leaderships that were told of their end and followed by another before the deadline they had been promised.
+    pub withdrawn: usize,
     /// Checks made.
     pub checks: usize,
     /// Units of work committed.
@@ -104,6 +106,7 @@ impl Counts {
             leaderships: run.claims.len(),
             takeovers: run.claims.windows(2).filter(|pair| pair[0].process != pair[1].process).count(),
             lost: run.claims.iter().filter(|claim| claim.failed.is_some()).count(),
+            withdrawn: margin::withdrawn(run),
             observations: run.streams.len(),
             seen: run.streams.iter().map(|stream| stream.items.len()).sum(),
             looks: run.snapshots.len(),
@@ -166,6 +169,13 @@ impl fmt::Display for Report {
             if let Some(margin) = margin {
                 writeln!(f, "worst margin   {margin}, {name}")?;
             }
+        }
+        if counts.withdrawn > 0 {
+            writeln!(
+                f,
+                "withdrawn      {} leaders were replaced before their deadline, and knew",
+                counts.withdrawn
+            )?;
         }
         if counts.torn > 0 {
             writeln!(f, "torn lines     {} (of processes that were killed)", counts.torn)?;

@@ -179,8 +179,16 @@ impl<'h> Run<'h> {
         self.troubles.iter().find(|trouble| {
             trouble.fault.effect == Effect::Deposes
                 && trouble.fault.token.is_none_or(|token| token == claim.token)
-                && trouble.began <= claim.sure_end()
+                && trouble.began <= claim.last_moment()
                 && trouble.over >= claim.start.earliest
+        })
+    }
+
+    /// Whether another fault was active between the begin of this one and `until`.
+    #[must_use]
+    pub fn is_joined(&self, trouble: &Trouble, until: u64) -> bool {
+        self.troubles.iter().any(|other| {
+            other.fault.number != trouble.fault.number && other.began <= until && other.over >= trouble.began
         })
     }
 

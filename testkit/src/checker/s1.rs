@@ -28,11 +28,7 @@ pub(super) fn check(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
 fn excused(run: &Run<'_>, facts: &Facts, old: &Claim, new: &Claim) -> bool {
     let Some(trouble) = run.deposed_by(old) else { return false };
     let told_by = trouble.over + facts.bounds.depose.as_nanos() as u64;
-    let held_up = run.troubles.iter().any(|other| {
-        other.fault.number != trouble.fault.number
-            && other.began <= old.last_check.earliest
-            && other.over >= trouble.began
-    });
+    let held_up = run.is_joined(trouble, old.last_check.earliest);
     new.start.latest >= trouble.began && (held_up || old.last_check.earliest <= told_by)
 }
 

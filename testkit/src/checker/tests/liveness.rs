@@ -130,10 +130,18 @@ fn l4_only_an_administrator_takes_a_leaders_record() {
     assert_eq!(report.violations[0].law, Law::L4);
     assert!(report.violations[0].says.contains("a/1 gave up token 5"), "{}", report.violations[0]);
 
-    let mut story = deposed();
-    let fault = Fault { kind: "delete".into(), effect: Effect::Deposes, token: Some(9), ..Fault::default() };
-    story.fault_on(fault, 2498, 2500);
-    assert_eq!(broken(&story), []);
+    let mut unheard = deposed();
+    unheard.events.retain(|event| event.op != Op::Lost);
+    assert_eq!(broken(&unheard), [Law::L4], "a check notices it, too");
+
+    // Before the last check, and between that and the one that failed.
+    for from in [2450, 2501] {
+        let mut story = deposed();
+        let fault =
+            Fault { kind: "delete".into(), effect: Effect::Deposes, token: Some(9), ..Fault::default() };
+        story.fault_on(fault, from, from + 1);
+        assert_eq!(broken(&story), [], "deleted at {from}");
+    }
 }
 
 #[test]
@@ -142,6 +150,19 @@ fn l5_who_has_no_record_does_not_claim() {
         let mut story = takeover(2000 + VALID + 10);
         story.look(3200, &tokens);
         assert_eq!(broken(&story), law, "{tokens:?}");
+    }
+    // A waiter that was paused for longer than its session lives has no record when it wakes.
+    for (until, law) in [(3900, vec![]), (4200, vec![Law::L5])] {
+        let mut story = Story::default();
+        story.campaigns(A, 900).leads(A, 1000, 5000).campaigns(B, 950).fault(
+            "pause",
+            Effect::Pauses,
+            "b",
+            2000,
+            until,
+        );
+        story.resigns(A, 5001).leads(B, 5002, 5500).resigns(B, 5501).ends("a", 5600).ends("b", 5600);
+        assert_eq!(broken(&story), law, "paused until {until}");
     }
     // Deleted at 3 s: half a second later at the latest it must be known.
     for (at, law) in [(3000, vec![Law::L5]), (3450, vec![])] {
