@@ -2,6 +2,7 @@
 
 pub(crate) mod mutations;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -166,8 +167,9 @@ impl Worker {
         command.args(["--url", url, "--election", "chaos", "--id", &id, "--mode", mode]);
         command.args(["--history", &history, "--sink", &sink, "--incarnation", &incarnation_text]);
         command.args(["--hold", "200ms..800ms", "--reopen", "500ms..2s", "--seed", "7"]);
+        let log = File::options().create(true).append(true).open(folder.path().join(format!("{id}.log")))?;
         let process = Process::start(&command, |command| {
-            command.stdin(Stdio::null());
+            command.stdin(Stdio::null()).stderr(log);
         })?;
         Ok(Self { process, id, incarnation, mode, url: url.to_owned() })
     }
