@@ -5,6 +5,9 @@
 //! | [`etcd`], [`zk`], [`raft`] | real servers, one or three of them, on free loopback ports in temporary folders |
 //! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
 //! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
+//! | [`checker`] | whether what they recorded is what the contract allows, with counts and margins |
+//! | [`contender`] | a worker process of ours that contends or observes and records what it does and sees |
+//! | [`history`] | what such processes record, on one true clock |
 //! | [`need`] | what a test needs from the machine: missing, it fails under CI and is skipped on a laptop |
 //! | [`tls`] | a certificate authority for one test |
 //!
@@ -30,9 +33,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod checker;
+pub mod contender;
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod fixture;
+pub mod history;
 pub mod interop;
 pub mod need;
 mod node;
