@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::Process;
+use crate::{process::Process, site::Site};
 
 /// How many lines of its log a server shows when its test fails; `TESTKIT_LOGS=all` shows all.
 const LOG_TAIL: usize = 80;
@@ -33,6 +33,8 @@ pub struct Launch {
     pub env: Vec<(String, String)>,
     /// Where its output goes, appended.
     pub log: PathBuf,
+    /// Where it runs.
+    pub site: Site,
 }
 
 /// A server process that can be killed, paused and started again under the same name.
@@ -63,6 +65,12 @@ impl Node {
     #[must_use]
     pub fn log(&self) -> &std::path::Path {
         &self.launch.log
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.launch.site
     }
 
     /// The id of the running process.
@@ -184,7 +192,7 @@ fn spawn(launch: &Launch) -> Result<Process> {
     let errors = log.try_clone()?;
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).envs(launch.env.iter().map(|(name, value)| (name, value)));
-    Process::start(&command, |command| {
+    Process::start(&launch.site.command(command), |command| {
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
     })
 }
