@@ -6,6 +6,8 @@
 //! | [`net`] | a network of hosts, each a namespace of its own, and what may happen to packets between them |
 //! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
 //! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
+//! | [`contender`] | a worker process of ours that contends or observes and records what it does and sees |
+//! | [`history`] | what such processes record, on one true clock |
 //! | [`need`] | what a test needs from the machine: missing, it fails under CI and is skipped on a laptop |
 //! | [`tls`] | a certificate authority for one test |
 //!
@@ -31,9 +33,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod contender;
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod fixture;
+pub mod history;
 pub mod interop;
 mod lease;
 pub mod need;

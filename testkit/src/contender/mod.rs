@@ -1,0 +1,63 @@
+//! The worker process of the proving ground: the binary `testkit-contender`.
+//!
+//! | mode | what it does |
+//! | --- | --- |
+//! | `lead` | campaigns for ever; while it leads it checks every few milliseconds and writes numbered units of work through a [`SqlGate`](election_core::gate::SqlGate); it resigns, drops its leadership, drops a waiting campaign, or stays, as its seed says |
+//! | `observe` | follows the election, with a new observation every few seconds |
+//!
+//! It outlives every outage of the service, records all it does and sees (see [`history`](crate::history)), and
+//! ends cleanly on SIGTERM and SIGINT: it resigns, closes its coordinator and records that. A candidate's value is
+//! `<id>/<incarnation>/<campaign>`, so that whatever is seen of it can be traced to one campaign.
+
+mod args;
+mod leading;
+mod observing;
+mod retry;
+mod session;
+mod sink;
+mod stop;
+mod work;
+
+pub use args::{Args, Mode, Range};
+pub use sink::{Row, Sink};
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::history::{Event, Op, Phase, Recorder, Who};
+
+/// Does what the arguments say until a signal ends it.
+///
+/// # Errors
+///
+/// When the history or the sink cannot be written, or the service refuses us for good (a wrong URL, no rights).
+pub async fn run(args: Args) -> Result<()> {
+    let who = Who { id: args.id.clone(), incarnation: args.incarnation, election: args.election.clone() };
+    let recorder = Arc::new(Recorder::open(&args.history, who)?);
+    let stop = stop::on_signal()?;
+    let mut rng = seeded(&args);
+    let done = match args.mode {
+        Mode::Lead => leading::run(&args, &recorder, stop, &mut rng).await,
+        Mode::Observe => observing::run(&args, &recorder, stop, &mut rng).await,
+    };
+    match done {
+        Ok(()) => recorder.record(Event::new(Op::Run, Phase::Ok)),
+        Err(error) => {
+            let note = Some(format!("{error:#}"));
+            recorder.record(Event { note, ..Event::new(Op::Run, Phase::Fail) })?;
+            Err(error)
+        }
+    }
+}
+
+/// The same seed gives each process, and each of its incarnations, choices of its own.
+fn seeded(args: &Args) -> StdRng {
+    let own = args
+        .id
+        .bytes()
+        .fold(u64::from(args.incarnation), |sum, byte| sum.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+    StdRng::seed_from_u64(args.seed ^ own)
+}

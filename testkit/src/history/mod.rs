@@ -1,0 +1,57 @@
+//! Histories: what each process of a run did and saw, on one clock.
+//!
+//! Each process writes JSON lines into a file of its own with a [`Recorder`]; [`History::read_dir`] reads all of
+//! them, and the [`checker`](crate::checker) decides. The clock is `CLOCK_MONOTONIC`, which all processes and network
+//! namespaces of a host share, and which is true also under libfaketime: see [`Stamp`].
+//!
+//! # What a stamp proves
+//! A line is stamped *after* what it reports, except `invoke`, which is stamped *before* what it announces. So
+//! what a line reports happened between an earlier stamp (the `invoke`, or `began_ns`) and `mono_ns`; a pause between
+//! the clock and the act makes that bracket wider, never wrong. For a check that succeeded the bracket ends no later
+//! than the deadline it was told, because a check succeeds only before it.
+//!
+//! # How the harness takes part
+//! ```
+//! use testkit::history::{Effect, Event, Fault, History, Op, Phase, Recorder, Stamp, Who};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let who = Who { id: "harness".into(), incarnation: 1, election: "chaos".into() };
+//! let recorder = Recorder::open(&folder.join("harness.jsonl"), who)?;
+//!
+//! let pause = Fault {
+//!     number: 1,
+//!     kind: "pause-leader".into(),
+//!     target: "worker-2".into(),
+//!     pid: Some(4711),
+//!     effect: Effect::Pauses,
+//!     token: None,
+//! };
+//! recorder.record(Event::fault(pause.clone(), Phase::Invoke))?;
+//! // SIGSTOP
+//! recorder.record(Event::fault(pause.clone(), Phase::Info))?;
+//! // wait for 3 TTL, then SIGCONT
+//! recorder.record(Event::fault(pause, Phase::Ok))?;
+//!
+//! let began = Stamp::now();
+//! let tokens = vec![17]; // a linearizable read of the election's records
+//! recorder.record(Event::records(tokens, began))?;
+//! recorder.record(Event::new(Op::Run, Phase::Ok))?;
+//!
+//! let history = History::read_dir(folder)?;
+//! assert_eq!(history.events.len(), 6);
+//! # Ok(()) }
+//! ```
+
+mod clock;
+mod event;
+mod reader;
+mod recorder;
+#[cfg(test)]
+mod tests;
+
+pub use clock::Stamp;
+pub use event::{Effect, Event, Fault, Op, Phase, View};
+pub use reader::History;
+pub use recorder::{Recorder, Who};
