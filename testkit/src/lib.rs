@@ -38,9 +38,13 @@ pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod fixture;
 pub mod history;
+#[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
+pub mod ground;
 pub mod interop;
 mod lease;
 pub mod need;
+#[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
+pub mod nemesis;
 pub mod net;
 mod node;
 mod poll;

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::Write,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -107,6 +107,24 @@ impl Node {
     /// When the server is down.
     pub fn resume(&self) -> Result<()> {
         self.running()?.as_ref().map_or(Ok(()), Process::resume)
+    }
+
+    /// Asks it to end (SIGINT), as Ctrl-C does.
+    ///
+    /// # Errors
+    ///
+    /// When the server is down.
+    pub fn interrupt(&self) -> Result<()> {
+        self.running()?.as_ref().map_or(Ok(()), Process::interrupt)
+    }
+
+    /// How the process ended, if it has ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub fn exit_status(&self) -> Result<Option<ExitStatus>> {
+        self.process().as_ref().map_or(Ok(None), Process::exit_status)
     }
 
     /// Kills the server if it runs, and starts it again with the same files and ports.

@@ -20,6 +20,7 @@ pub struct RaftOptions {
     /// One per member.
     sites: Vec<Site>,
     profile: String,
+    disk: Option<u32>,
     extra: Vec<(String, String)>,
 }
 
@@ -32,6 +33,7 @@ impl RaftOptions {
             program: program.into(),
             sites: vec![Site::Loopback; 3],
             profile: "default".to_owned(),
+            disk: None,
             extra: Vec::new(),
         }
     }
@@ -46,6 +48,13 @@ impl RaftOptions {
     #[must_use]
     pub fn on(mut self, sites: Vec<Site>) -> Self {
         self.sites = sites;
+        self
+    }
+
+    /// A disk of that many MiB for each member's data, which can be filled. It takes [hosts](Site::Host).
+    #[must_use]
+    pub fn disk(mut self, mebibytes: u32) -> Self {
+        self.disk = Some(mebibytes);
         self
     }
 
@@ -87,11 +96,21 @@ impl RaftCluster {
         let ports = options.sites.iter().map(|site| site.port(7001)).collect::<Result<Vec<_>>>()?;
         let mut cluster = Self { nodes: Vec::new(), ports, options, folder };
         for i in 0..cluster.options.sites.len() {
+            cluster.mount_disk(i)?;
             let node = Node::start(cluster.launch(i)?)?;
             cluster.nodes.push(node);
         }
         cluster.wait_ready().await?;
         Ok(cluster)
+    }
+
+    /// Once, before the first start: a restarted member must find what it wrote.
+    fn mount_disk(&self, i: usize) -> Result<()> {
+        let Some(mebibytes) = self.options.disk else { return Ok(()) };
+        let host = self.options.sites[i].host().context("a disk takes a host: see RaftOptions::on")?;
+        let data = self.data(i);
+        fs::create_dir_all(&data)?;
+        host.mount_disk(&data, mebibytes)
     }
 
     fn launch(&self, i: usize) -> Result<Launch> {

@@ -105,6 +105,12 @@ impl ZkOptions {
         self
     }
 
+    /// The length of a tick.
+    #[must_use]
+    pub fn tick_length(&self) -> Duration {
+        self.tick
+    }
+
     /// The shortest session timeout that a server with this tick grants.
     #[must_use]
     pub fn minimum_session(&self) -> Duration {
