@@ -37,9 +37,9 @@ pub mod contender;
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod fixture;
-pub mod history;
 #[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod ground;
+pub mod history;
 pub mod interop;
 mod lease;
 pub mod need;

@@ -156,9 +156,13 @@ const BEYOND: (f64, f64) = (1.5, 2.5);
 pub static KINDS: &[Kind] = &[
     kind("kill-leader", Workers, BEYOND, "SIGKILL of the leading worker", |_| kill_worker(Role::Leader)),
     kind("kill-waiter", Workers, (0.5, 2.0), "SIGKILL of a waiting worker", |_| kill_worker(Role::Waiter)),
-    kind("kill-server", Servers, (0.5, 2.0), "SIGKILL of the server that the leader is connected to", |rng| {
-        kill_servers(Which::Leaders, rng)
-    }),
+    kind(
+        "kill-server",
+        Servers,
+        (0.5, 2.0),
+        "SIGKILL of the server that the leader is connected to",
+        |rng| kill_servers(Which::Leaders, rng),
+    ),
     kind("kill-chief", Servers, (1.0, 2.0), "SIGKILL of the server that leads the others", |rng| {
         kill_servers(Which::Chief, rng)
     }),
@@ -218,12 +222,20 @@ pub static KINDS: &[Kind] = &[
         }),
     ),
     kind("clock-fast", Workers, (0.5, 1.0), "a worker whose clocks run ×1.5", |_| rate(1.5)),
-    kind("clock-slow", Workers, (0.5, 1.0), "a worker whose clocks run ×0.66, as far as it was told", |_| {
-        rate(0.66)
-    }),
-    kind("clock-step", Workers, (1.0, 2.0), "a leader's wall clock set an hour off, forward and back", |_| {
-        Box::new(Step::default())
-    }),
+    kind(
+        "clock-slow",
+        Workers,
+        (0.5, 1.0),
+        "a worker whose clocks run ×0.66, as far as it was told",
+        |_| rate(0.66),
+    ),
+    kind(
+        "clock-step",
+        Workers,
+        (1.0, 2.0),
+        "a leader's wall clock set an hour off, forward and back",
+        |_| Box::new(Step::default()),
+    ),
     only(
         Backend::Raft,
         kind("full-disk", Servers, (0.5, 2.0), "the disk of a Raft member is full", |rng| {

@@ -111,9 +111,9 @@ impl Nemesis for Disturbed {
                 let percent = self.rng.random_range(10..=50);
                 let hosts = ground.hosts();
                 let pairs = hosts.iter().enumerate().flat_map(|(i, one)| {
-                    hosts[i + 1..].iter().flat_map(move |other| {
-                        Rule::between(one, other, Fate::Lossy(percent))
-                    })
+                    hosts[i + 1..]
+                        .iter()
+                        .flat_map(move |other| Rule::between(one, other, Fate::Lossy(percent)))
                 });
                 self.rules = pairs.collect();
                 format!("{percent} % of all packets")
