@@ -6,6 +6,7 @@
 //! | [`net`] | a network of hosts, each a namespace of its own, and what may happen to packets between them |
 //! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
 //! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
+//! | [`checker`] | whether what they recorded is what the contract allows, with counts and margins |
 //! | [`contender`] | a worker process of ours that contends or observes and records what it does and sees |
 //! | [`history`] | what such processes record, on one true clock |
 //! | [`need`] | what a test needs from the machine: missing, it fails under CI and is skipped on a laptop |
@@ -33,6 +34,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod checker;
 pub mod contender;
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]

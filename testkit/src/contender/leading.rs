@@ -188,8 +188,9 @@ async fn give_up(leadership: Leadership, watched: &Watched, leave: Leave) -> Res
     }
     watched.recorder.record(watched.event(Op::Resign, Phase::Invoke))?;
     let mut resign = pin!(leadership.resign());
-    // Begun, and not over: the claim has ended by now.
+    // Begun, and mostly not over: the claim has ended by now.
     let early = resign.as_mut().now_or_never();
+    watched.recorder.record(watched.event(Op::Resign, Phase::Info))?;
     let _ = watched.check()?;
     let resigned = match early {
         Some(resigned) => Some(resigned),

@@ -10,24 +10,24 @@ pub enum Op {
     Run,
     /// Connecting to the service.
     Connect,
-    /// A campaign: `ok` is won, `fail` ended with an error, `info` was dropped while it waited.
+    /// A campaign: `ok` is won, `fail` ended with an error, `info` was dropped before it ended.
     Campaign,
     /// One `check()`, begun at `began_ns`: `ok` or `fail`. Each is recorded.
     Check,
     /// `lost()` has fired.
     Lost,
-    /// A resign: the claim ends no later than with its `invoke`.
+    /// A resign: the claim ends between `invoke` and `info`; `ok` and `fail` are its answer.
     Resign,
-    /// A leadership dropped without a resign: the same.
+    /// A leadership dropped without a resign: the claim ends between `invoke` and `ok`.
     Drop,
-    /// The coordinator closed: the same, for all claims of the process.
+    /// The coordinator closed: all claims of the process end between `invoke` and `ok` or `fail`.
     Close,
     /// A unit of work written to the sink: `ok` is committed, `fail` was refused and rolled back, `info` is unknown.
     Unit,
     /// An observation: `invoke` begins a stream, each `info` is an item with its `view`, `ok` is the observer's end of
     /// it, `fail` the stream's own.
     Observe,
-    /// A fault of the harness: `invoke` before it begins, `info` once it has surely begun, `ok` once it is surely over.
+    /// A fault of the harness: `invoke` before it begins, `info` while it is surely active, `ok` once it is surely over.
     Fault,
     /// The records of the election, first come first, as the harness read them in the service between `began_ns` and
     /// `mono_ns`.
@@ -89,6 +89,9 @@ pub struct Fault {
     /// The token of the record that an administrator deleted, or whose session he ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<u64>,
+    /// Whether it did what it is about, if only the harness can tell: e.g. that the leader's server was in the minority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercised: Option<bool>,
 }
 
 /// What a fault does, as far as the checker has to know.
@@ -189,12 +192,6 @@ impl Event {
             reason: None,
             note: None,
         }
-    }
-
-    /// The fault that begins, has begun or is over.
-    #[must_use]
-    pub fn fault(fault: Fault, phase: Phase) -> Self {
-        Self { fault: Some(fault), ..Self::new(Op::Fault, phase) }
     }
 
     /// The records that the harness read in the service; `began` is a stamp from before the question.

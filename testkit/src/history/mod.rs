@@ -26,13 +26,15 @@
 //!     target: "worker-2".into(),
 //!     pid: Some(4711),
 //!     effect: Effect::Pauses,
-//!     token: None,
+//!     ..Fault::default()
 //! };
-//! recorder.record(Event::fault(pause.clone(), Phase::Invoke))?;
+//! let pause = recorder.inject(pause)?;
 //! // SIGSTOP
-//! recorder.record(Event::fault(pause.clone(), Phase::Info))?;
-//! // wait for 3 TTL, then SIGCONT
-//! recorder.record(Event::fault(pause, Phase::Ok))?;
+//! pause.is_active()?;
+//! // wait for 3 TTL
+//! pause.is_active()?;
+//! // SIGCONT
+//! pause.is_over()?;
 //!
 //! let began = Stamp::now();
 //! let tokens = vec![17]; // a linearizable read of the election's records
@@ -40,12 +42,13 @@
 //! recorder.record(Event::new(Op::Run, Phase::Ok))?;
 //!
 //! let history = History::read_dir(folder)?;
-//! assert_eq!(history.events.len(), 6);
+//! assert_eq!(history.events.len(), 7);
 //! # Ok(()) }
 //! ```
 
 mod clock;
 mod event;
+mod follow;
 mod reader;
 mod recorder;
 #[cfg(test)]
@@ -53,5 +56,6 @@ mod tests;
 
 pub use clock::Stamp;
 pub use event::{Effect, Event, Fault, Op, Phase, View};
+pub use follow::Follow;
 pub use reader::History;
-pub use recorder::{Recorder, Who};
+pub use recorder::{Injection, Recorder, Who};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::clock::prove;
-use super::{Event, Op, Phase, Stamp};
+use super::{Event, Fault, Op, Phase, Stamp};
 
 /// How often the stamps are compared with `/proc/uptime`.
 const PROOF_EVERY: Duration = Duration::from_secs(1);
@@ -99,4 +99,53 @@ fn end_torn_line(file: &mut File) -> std::io::Result<()> {
         file.write_all(b"\n")?;
     }
     Ok(())
+}
+
+/// A fault as the harness records it, so that the checker knows when it was surely active and when it may have been.
+#[derive(Debug)]
+pub struct Injection<'r> {
+    recorder: &'r Recorder,
+    fault: Fault,
+}
+
+impl Recorder {
+    /// To be called before a fault is injected.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn inject(&self, fault: Fault) -> Result<Injection<'_>> {
+        let injection = Injection { recorder: self, fault };
+        injection.write(Phase::Invoke)?;
+        Ok(injection)
+    }
+}
+
+impl Injection<'_> {
+    /// What is known only later: the token it hit, whether it was exercised. The next line says it.
+    pub fn fault(&mut self) -> &mut Fault {
+        &mut self.fault
+    }
+
+    /// To be called once the fault is surely active, and again just before it is lifted: in between it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorder::record`].
+    pub fn is_active(&self) -> Result<()> {
+        self.write(Phase::Info)
+    }
+
+    /// To be called once the fault is surely over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorder::record`].
+    pub fn is_over(self) -> Result<()> {
+        self.write(Phase::Ok)
+    }
+
+    fn write(&self, phase: Phase) -> Result<()> {
+        self.recorder.record(Event { fault: Some(self.fault.clone()), ..Event::new(Op::Fault, phase) })
+    }
 }
