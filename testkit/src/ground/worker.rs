@@ -239,7 +239,7 @@ impl Worker {
     /// A clock that may be slow by a third has to be allowed for: the contract holds within the drift bound.
     fn url_for(&self, clock: Clock) -> String {
         match clock {
-            Clock::Rate(rate) if rate < 1.0 => format!("{}&drift={:.3}", self.url, 1.0 - rate + 0.01),
+            Clock::Rate(rate) if rate < 1.0 => format!("{}&drift={:.2}", self.url, 1.0 - rate + 0.01),
             _ => self.url.clone(),
         }
     }

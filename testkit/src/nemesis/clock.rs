@@ -10,7 +10,7 @@ use super::{
     victim::{Role, Victim},
 };
 use crate::{
-    ground::{Clock, Ground, Worker},
+    ground::{Backend, Clock, Ground, Worker},
     history::Stamp,
     poll::until,
 };
@@ -34,9 +34,29 @@ async fn rate_seen(worker: &Worker, since: Stamp) -> Result<f64> {
     until(&what, LEADS_WITHIN, || async { worker.clock_rate(since) }).await
 }
 
+/// Which way a clock is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Far too fast, which costs validity and nothing else.
+    Fast,
+    /// As slow as the backend lets a process allow for with its drift bound.
+    Slow,
+}
+
+impl Pace {
+    fn rate(self, backend: Backend) -> f64 {
+        match (self, backend) {
+            (Self::Fast, _) => 1.5,
+            (Self::Slow, Backend::Etcd | Backend::Raft) => 0.66,
+            // With larger bounds its renewals would come too close to each other to be proofs.
+            (Self::Slow, Backend::Zk) => 0.76,
+        }
+    }
+}
+
 /// One worker's clocks run too fast or too slow. The slow one is told how slow it may be.
 pub(super) struct Rate {
-    pub(super) rate: f64,
+    pub(super) pace: Pace,
     pub(super) victim: Option<Victim>,
     pub(super) seen: Option<f64>,
 }
@@ -45,12 +65,13 @@ pub(super) struct Rate {
 impl Nemesis for Rate {
     async fn aim(&mut self, ground: &Ground) -> Result<Aim> {
         let victim = self.victim.insert(Victim::find(ground, Role::Waiter).await?);
-        Ok(Aim { target: format!("{} ×{}", victim.worker(ground), self.rate), ..Aim::default() })
+        let rate = self.pace.rate(ground.settings().backend);
+        Ok(Aim { target: format!("{} ×{rate}", victim.worker(ground)), ..Aim::default() })
     }
 
     async fn inject(&mut self, ground: &Ground) -> Result<()> {
         let Some(victim) = &self.victim else { return Ok(()) };
-        give(ground, victim, Clock::Rate(self.rate)).await
+        give(ground, victim, Clock::Rate(self.pace.rate(ground.settings().backend))).await
     }
 
     async fn hold(&mut self, ground: &Ground, lasts: Duration) -> Result<()> {
@@ -66,8 +87,9 @@ impl Nemesis for Rate {
         let Some(victim) = &self.victim else { return Ok(Exercise::Missed("nobody was found".into())) };
         give(ground, victim, Clock::True).await?;
         let seen = self.seen.unwrap_or(1.0);
-        let near = (seen - self.rate).abs() <= TOLERANCE;
-        Ok(Exercise::when(near, format!("its deadlines' clock ran ×{seen:.2} and not ×{}", self.rate)))
+        let rate = self.pace.rate(ground.settings().backend);
+        let near = (seen - rate).abs() <= TOLERANCE;
+        Ok(Exercise::when(near, format!("its deadlines' clock ran ×{seen:.2} and not ×{rate}")))
     }
 }
 

@@ -8,7 +8,7 @@ use rand::{Rng, rngs::StdRng};
 use super::{
     Nemesis,
     admin::{Compaction, Deed, Deposal},
-    clock::{Rate, Step},
+    clock::{Pace, Rate, Step},
     disk::FullDisk,
     kill::{KillServers, KillWorker, Which},
     network::{Disturbed, Shape},
@@ -140,8 +140,8 @@ fn depose(role: Role, deed: Deed) -> Box<dyn Nemesis> {
     Box::new(Deposal::new(role, deed))
 }
 
-fn rate(rate: f64) -> Box<dyn Nemesis> {
-    Box::new(Rate { rate, victim: None, seen: None })
+fn rate(pace: Pace) -> Box<dyn Nemesis> {
+    Box::new(Rate { pace, victim: None, seen: None })
 }
 
 use Area::{Network, Servers, Store, Workers};
@@ -221,13 +221,13 @@ pub static KINDS: &[Kind] = &[
             Box::new(Compaction::default())
         }),
     ),
-    kind("clock-fast", Workers, (0.5, 1.0), "a worker whose clocks run ×1.5", |_| rate(1.5)),
+    kind("clock-fast", Workers, (0.5, 1.0), "a worker whose clocks run ×1.5", |_| rate(Pace::Fast)),
     kind(
         "clock-slow",
         Workers,
         (0.5, 1.0),
-        "a worker whose clocks run ×0.66, as far as it was told",
-        |_| rate(0.66),
+        "a worker whose clocks run ×0.66 (zk: ×0.76), as it was told",
+        |_| rate(Pace::Slow),
     ),
     kind(
         "clock-step",
