@@ -38,9 +38,13 @@ async fn killed_leaders_on_etcd_break_no_law() -> anyhow::Result<()> {
     let etcd = Etcd::start(EtcdOptions::new().fast()).await?;
     let ttl = etcd.options().minimum_ttl();
     let url = format!("etcd://{}?ttl={}s", etcd.authority(), ttl.as_secs());
-    let admin = etcd.admin().await?;
-    let look = async || Ok(Some(left(admin.records("/election/chaos/").await?)));
-    judge(Rig::new(&url, Bounds::for_ttl(ttl))?.run(look).await?)
+    let look = async || Ok(Some(left(etcd.admin().await?.records("/election/chaos/").await?)));
+    let outage = async || {
+        etcd.kill(0)?;
+        tokio::time::sleep(ttl * 2).await;
+        etcd.restart(0).await
+    };
+    judge(Rig::new(&url, Bounds::for_ttl(ttl))?.run(look, outage).await?)
 }
 
 #[tokio::test]
@@ -51,9 +55,13 @@ async fn killed_leaders_on_zookeeper_break_no_law() -> anyhow::Result<()> {
     let zk = Zk::start(ZkOptions::new().tick(Duration::from_millis(200))).await?;
     let ttl = Duration::from_secs(1);
     let url = format!("zk://{}?timeout={}ms", zk.authority(), ttl.as_millis());
-    let admin = zk.admin().await?;
-    let look = async || Ok(Some(left(admin.records("/election/chaos").await?)));
-    judge(Rig::new(&url, Bounds::for_ttl(ttl))?.run(look).await?)
+    let look = async || Ok(Some(left(zk.admin().await?.records("/election/chaos").await?)));
+    let outage = async || {
+        zk.kill(0)?;
+        tokio::time::sleep(ttl * 2).await;
+        zk.restart(0).await
+    };
+    judge(Rig::new(&url, Bounds::for_ttl(ttl))?.run(look, outage).await?)
 }
 
 #[tokio::test]
@@ -62,5 +70,10 @@ async fn killed_leaders_on_raft_break_no_law() -> anyhow::Result<()> {
     let raft = RaftCluster::start(options).await?;
     let ttl = Duration::from_secs(1);
     let url = format!("raft://{}?profile=lan&ttl={}ms", raft.authority(), ttl.as_millis());
-    judge(Rig::new(&url, Bounds::for_ttl(ttl))?.run(async || Ok(None)).await?)
+    let outage = async || {
+        raft.kill(0)?;
+        tokio::time::sleep(ttl * 2).await;
+        raft.restart(0).await
+    };
+    judge(Rig::new(&url, Bounds::for_ttl(ttl))?.run(async || Ok(None), outage).await?)
 }

@@ -15,21 +15,16 @@ const NARROW_NS: u64 = 2_000_000;
 const FOREIGN_LOOKS: usize = 3;
 const SLACK_NS: u64 = 1_000_000;
 
+/// Where nothing is known of a foreign clock: none that is tried runs faster. A deadline that seems too near is no false
+/// alarm.
+const FASTEST: f64 = 3.0;
+
 /// How the deadline's clock of each process runs.
 #[derive(Debug)]
 pub(super) struct Clocks {
-    paces: Vec<Pace>,
+    looks: Vec<Looks>,
     /// For each event, how long the host had been suspended by then.
     suspended: Vec<u64>,
-}
-
-/// How one of them runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Pace {
-    /// It is the host's `CLOCK_BOOTTIME`.
-    Host,
-    /// It is faked, and runs that much faster.
-    Own(f64),
 }
 
 /// A deadline in real time, on `CLOCK_MONOTONIC`.
@@ -52,23 +47,21 @@ impl Clocks {
                 looks[process].add(event, began, clock, suspended[index]);
             }
         }
-        Self { paces: looks.iter().map(Looks::pace).collect(), suspended }
+        Self { looks, suspended }
     }
 
     /// When the deadline that this check was told comes in real time.
     pub(super) fn deadline(&self, index: usize, event: &Event, process: usize) -> Option<Deadline> {
         let (valid_until, clock) = (event.valid_until?, event.clock_ns?);
-        match self.paces[process] {
-            Pace::Host => {
-                let at = valid_until.saturating_sub(self.suspended[index]);
-                Some(Deadline { at_least: at, at_most: Some(at) })
-            }
-            Pace::Own(rate) => {
-                // The clock was read after `began`: what remained then is no less.
-                let remains = valid_until.saturating_sub(clock) as f64 / rate * ESTIMATE;
-                Some(Deadline { at_least: event.earliest() + remains as u64, at_most: None })
-            }
+        let looks = &self.looks[process];
+        if looks.foreign < FOREIGN_LOOKS {
+            let at = valid_until.saturating_sub(self.suspended[index]);
+            return Some(Deadline { at_least: at, at_most: Some(at) });
         }
+        // The clock was read after `began`: what remained then is no less.
+        let remains =
+            valid_until.saturating_sub(clock) as f64 / looks.rate(event.earliest(), clock) * ESTIMATE;
+        Some(Deadline { at_least: event.earliest() + remains as u64, at_most: None })
     }
 }
 
@@ -88,12 +81,13 @@ fn suspended(events: &[&Event]) -> Vec<u64> {
     suspended
 }
 
+/// What a process's checks show of its clock.
 #[derive(Clone, Debug, Default)]
 struct Looks {
-    /// How many looks were off.
+    /// How many were off.
     foreign: usize,
-    first: Option<(u64, u64)>,
-    last: Option<(u64, u64)>,
+    /// The good ones, as stamp and clock.
+    good: Vec<(u64, u64)>,
 }
 
 impl Looks {
@@ -101,20 +95,18 @@ impl Looks {
         // Read between the two stamps: on the host's clock it lies between them.
         let (from, until) = (began + suspended, event.mono_ns + suspended);
         self.foreign += usize::from(clock + SLACK_NS < from || clock > until + SLACK_NS);
-        if event.mono_ns.saturating_sub(began) <= NARROW_NS {
-            self.first.get_or_insert((began, clock));
-            self.last = Some((began, clock));
+        let is_later = self.good.last().is_none_or(|(last, _)| *last <= began);
+        if event.mono_ns.saturating_sub(began) <= NARROW_NS && is_later {
+            self.good.push((began, clock));
         }
     }
 
-    fn pace(&self) -> Pace {
-        match (self.foreign >= FOREIGN_LOOKS, self.first, self.last) {
-            (false, ..) => Pace::Host,
-            (true, Some((m1, c1)), Some((m2, c2))) if m2 - m1 >= BASE_NS && c2 > c1 => {
-                Pace::Own((c2 - c1) as f64 / (m2 - m1) as f64)
-            }
-            // Nothing is known: a clock that runs three times as fast as ours is the worst that is tried.
-            _ => Pace::Own(3.0),
+    /// How fast the clock has been running, by a look some time before this one. A jump in between makes it seem faster.
+    fn rate(&self, began: u64, clock: u64) -> f64 {
+        let before = self.good.partition_point(|(look, _)| look + BASE_NS <= began);
+        match before.checked_sub(1).map(|last| self.good[last]) {
+            Some((look, its)) if clock > its => (clock - its) as f64 / (began - look) as f64,
+            _ => FASTEST,
         }
     }
 }

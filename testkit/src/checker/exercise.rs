@@ -42,9 +42,8 @@ fn is_exercised(run: &Run<'_>, facts: &Facts, trouble: &Trouble, exercise: Exerc
         Exercise::Began => true,
         Exercise::HitLeader => leader().is_some(),
         Exercise::OutlastedDeadline => leader().is_some_and(|claim| {
-            let until = trouble.active.map_or(trouble.began, |(_, until)| until);
-            // What was promised before the fault; what was promised during it was not outlasted.
-            claim.promised < until && claim.last_check.latest <= trouble.over.max(claim.promised)
+            // A promise that was renewed meanwhile is a later one, and was not outlasted.
+            trouble.active.is_some_and(|(_, until)| claim.promised < until)
         }),
         Exercise::TakenOver => leader().is_some_and(|old| {
             let due = trouble.over + facts.bounds.takeover.as_nanos() as u64;
@@ -58,7 +57,7 @@ fn is_exercised(run: &Run<'_>, facts: &Facts, trouble: &Trouble, exercise: Exerc
 
 /// The claim of the fault's token or process that held when the fault began.
 fn hit<'r>(run: &'r Run<'_>, trouble: &Trouble) -> Option<&'r Claim> {
-    let (_, active) = trouble.active.unwrap_or((trouble.began, trouble.began));
+    let (active, _) = trouble.active.unwrap_or((trouble.began, trouble.began));
     let process = trouble.fault.pid.and_then(|pid| run.process_of(pid, trouble.began));
     run.claims.iter().find(|claim| {
         let is_its = match (trouble.fault.token, process) {

@@ -1,11 +1,19 @@
 //! [`Facts`]: what no history tells.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::contender::Row;
 
+/// Lies beside the histories.
+const FILE: &str = "facts.json";
+
 /// What the harness knows besides the histories.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
     /// The election that is checked.
     pub election: String,
@@ -21,7 +29,7 @@ pub struct Facts {
 }
 
 /// The durations that the laws speak of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Bounds {
     /// The longest that a session outlives its process, as granted.
     pub ttl: Duration,
@@ -36,7 +44,7 @@ pub struct Bounds {
 }
 
 /// A record that was found at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     /// Its token.
     pub token: u64,
@@ -45,7 +53,7 @@ pub struct Left {
 }
 
 /// A fault that a run must have exercised, and what makes it one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirement {
     /// The kind of the fault.
     pub kind: String,
@@ -56,7 +64,8 @@ pub struct Requirement {
 }
 
 /// What makes a fault count as exercised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Exercise {
     /// It took place.
     Began,
@@ -76,13 +85,36 @@ impl Facts {
     pub fn new(election: impl Into<String>, bounds: Bounds) -> Self {
         Self { election: election.into(), bounds, records: None, sink: None, required: Vec::new() }
     }
+
+    /// Writes them beside the histories, so that the folder can be kept and checked again.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written to.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let file = folder.join(FILE);
+        fs::write(&file, serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or it is not one of ours.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let file = folder.join(FILE);
+        let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} holds no facts", file.display()))
+    }
 }
 
 impl Bounds {
-    /// Bounds for a TTL on a busy machine: a takeover within one and a half TTL and a second, all else within a second.
+    /// Bounds for a TTL on a busy machine: a takeover within two TTL (a service whose own leader dies lets every session
+    /// live a second one) and a second, all else within a second.
     #[must_use]
     pub fn for_ttl(ttl: Duration) -> Self {
         let second = Duration::from_secs(1);
-        Self { ttl, takeover: ttl * 3 / 2 + second, handover: second, depose: second, observe: second }
+        Self { ttl, takeover: ttl * 2 + second, handover: second, depose: second, observe: second }
     }
 }

@@ -85,7 +85,7 @@ fn harmed(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
             continue;
         }
         let claim = run.claims.iter().find(|claim| Some(claim.token) == event.token);
-        let Some(claim) = claim.filter(|claim| run.deposed_by(claim).is_none()) else { continue };
+        let Some(claim) = claim.filter(|claim| !run.is_deposed(claim)) else { continue };
         let suspects: Vec<String> = run
             .claims
             .iter()

@@ -1,9 +1,11 @@
 //! [`Margin`]: by how much one claim was over before the next one began.
 
+use serde::Serialize;
+
 use super::run::Run;
 
 /// The narrowest change of leaders of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Margin {
     /// From the old leader's last valid check to the new leader's first: above zero, or they overlapped.
     pub nanos: i64,
@@ -20,7 +22,7 @@ pub(super) fn worst(run: &Run<'_>) -> (Option<Margin>, Option<Margin>) {
     let mut by_deadline: Option<Margin> = None;
     for pair in run.claims.windows(2) {
         let (old, new) = (&pair[0], &pair[1]);
-        if run.deposed_by(old).is_some() {
+        if run.is_deposed(old) {
             continue;
         }
         let margin = |since: u64| Margin {
@@ -48,7 +50,7 @@ pub(super) fn withdrawn(run: &Run<'_>) -> usize {
     let is_withdrawn = |pair: &&[super::claim::Claim]| {
         let (old, new) = (&pair[0], &pair[1]);
         let told = old.failed.is_some_and(|failure| !failure.lapsed);
-        told && new.start.latest < old.promised && run.deposed_by(old).is_none()
+        told && new.start.latest < old.promised && !run.is_deposed(old)
     };
     run.claims.windows(2).filter(is_withdrawn).count()
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use super::margin::{self, Margin};
 use super::run::{Outcome, Run};
 use super::violation::{Law, Violation};
 use crate::history::{History, Op, Phase};
 
 /// What a run is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Verdict {
     /// It exercised what it is about, and no law was broken.
     Passed,
@@ -20,7 +22,7 @@ pub enum Verdict {
 }
 
 /// What was found and counted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The broken laws, in the order of the laws.
     pub violations: Vec<Violation>,
@@ -37,7 +39,7 @@ pub struct Report {
 }
 
 /// How much happened in a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Starts of contenders and observers.
     pub processes: usize,
@@ -100,7 +102,7 @@ impl Report {
 impl Counts {
     fn of(history: &History, run: &Run<'_>) -> Self {
         let mut counts = Self {
-            processes: run.processes.len(),
+            processes: run.processes.len() - idle(run),
             campaigns: run.campaigns.len(),
             cancelled: run.campaigns.iter().filter(|campaign| campaign.outcome == Outcome::Dropped).count(),
             leaderships: run.claims.len(),
@@ -126,6 +128,15 @@ impl Counts {
         }
         counts
     }
+}
+
+/// The processes that neither campaigned nor observed: the harness.
+fn idle(run: &Run<'_>) -> usize {
+    let is_idle = |process: &usize| {
+        run.campaigns.iter().all(|campaign| campaign.process != *process)
+            && run.streams.iter().all(|stream| stream.process != *process)
+    };
+    (0..run.processes.len()).filter(is_idle).count()
 }
 
 impl fmt::Display for Margin {

@@ -173,15 +173,21 @@ impl<'h> Run<'h> {
         self.campaigns.iter().find(is_its)
     }
 
-    /// The fault of an administrator that took this claim's record away, if there was one.
-    #[must_use]
-    pub fn deposed_by(&self, claim: &Claim) -> Option<&Trouble> {
-        self.troubles.iter().find(|trouble| {
+    /// The faults of administrators that may have taken this claim's record away.
+    pub fn depositions(&self, claim: &Claim) -> impl Iterator<Item = &Trouble> {
+        let (token, from, until) = (claim.token, claim.start.earliest, claim.last_moment());
+        self.troubles.iter().filter(move |trouble| {
             trouble.fault.effect == Effect::Deposes
-                && trouble.fault.token.is_none_or(|token| token == claim.token)
-                && trouble.began <= claim.last_moment()
-                && trouble.over >= claim.start.earliest
+                && trouble.fault.token.is_none_or(|deposed| deposed == token)
+                && trouble.began <= until
+                && trouble.over >= from
         })
+    }
+
+    /// Whether an administrator may have taken this claim's record away.
+    #[must_use]
+    pub fn is_deposed(&self, claim: &Claim) -> bool {
+        self.depositions(claim).next().is_some()
     }
 
     /// Whether another fault was active between the begin of this one and `until`.

@@ -26,10 +26,11 @@ pub(super) fn check(run: &Run<'_>, facts: &Facts) -> Vec<Violation> {
 /// An administrator took the record of the old leader away, and the word was on its way to him. If other faults held it
 /// up, his deadline is the limit, which S4 watches.
 fn excused(run: &Run<'_>, facts: &Facts, old: &Claim, new: &Claim) -> bool {
-    let Some(trouble) = run.deposed_by(old) else { return false };
-    let told_by = trouble.over + facts.bounds.depose.as_nanos() as u64;
-    let held_up = run.is_joined(trouble, old.last_check.earliest);
-    new.start.latest >= trouble.began && (held_up || old.last_check.earliest <= told_by)
+    run.depositions(old).any(|trouble| {
+        let told_by = trouble.over + facts.bounds.depose.as_nanos() as u64;
+        let held_up = run.is_joined(trouble, old.last_check.earliest);
+        new.start.latest >= trouble.began && (held_up || old.last_check.earliest <= told_by)
+    })
 }
 
 fn violation(run: &Run<'_>, old: &Claim, new: &Claim, from: u64, until: u64) -> Violation {

@@ -33,5 +33,5 @@ pub(super) fn check(run: &Run<'_>) -> Vec<Violation> {
 }
 
 fn still_leads(run: &Run<'_>, claim: &Claim, at: u64) -> bool {
-    claim.sure_end() >= at && run.deposed_by(claim).is_none()
+    claim.sure_end() >= at && !run.is_deposed(claim)
 }

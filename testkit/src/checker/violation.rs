@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// The laws of a history: the contract of `Elector`, as far as outsiders can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Law {
     /// Claims never overlap in real time.
     S1,
@@ -71,7 +73,7 @@ impl fmt::Display for Law {
 }
 
 /// A law that was broken: where, by whom, and the evidence in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// The law.
     pub law: Law,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use election_core::gate::{FenceGate, SqlGate};
 use election_core::{ElectionName, FencingToken};
 use rusqlite::{Connection, TransactionBehavior};
+use serde::{Deserialize, Serialize};
 
 /// How long a writer waits for another one. Short, because a process that is stopped inside its transaction keeps all
 /// others out until it goes on: they have a leadership to check meanwhile.
@@ -23,7 +24,7 @@ pub struct Sink {
 }
 
 /// A unit that the sink accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The order in which the sink accepted them.
     pub place: u64,

@@ -2,6 +2,7 @@
 
 pub(crate) mod mutations;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -53,11 +54,12 @@ impl Rig {
         Ok(Self { contenders, observers, recorder, follow, bounds, faults: 0, folder })
     }
 
-    /// Kills two leaders, pauses one, ends all, and gathers the facts. `look` reads the records in the service, if it
-    /// can.
+    /// Kills two leaders, pauses one, takes the service away for a while with `outage`, ends all, and gathers the facts.
+    /// `look` reads the records in the service, if it can.
     pub(crate) async fn run(
         mut self,
         look: impl AsyncFn() -> Result<Option<Vec<Left>>>,
+        outage: impl AsyncFn() -> Result<()>,
     ) -> Result<(History, Facts)> {
         for _ in 0..2 {
             self.kill_leader().await?;
@@ -67,6 +69,14 @@ impl Rig {
         self.look(&look).await?;
         let newest = self.follow.leader()?.and_then(|event| event.token);
         self.leader_after(newest).await?;
+        let fault = Fault { kind: "outage".into(), target: "the service".into(), ..Fault::default() };
+        let fault = self.numbered(fault);
+        let injection = self.recorder.inject(fault)?;
+        outage().await?;
+        injection.is_over()?;
+        let over = Stamp::now().mono_ns;
+        self.leader(|event| event.mono_ns > over).await?;
+        self.look(&look).await?;
 
         end(&self.contenders).await?;
         // What the bounds speak of must have passed for the end to be decided.
@@ -79,25 +89,34 @@ impl Rig {
         let required = required.map(|(kind, exercise)| Requirement { kind: kind.into(), times: 1, exercise });
         let sink = Some(Sink::open(&self.folder.path().join("sink.sqlite"))?.rows()?);
         let facts = Facts { records, sink, required: required.into(), ..Facts::new("chaos", self.bounds) };
-        Ok((History::read_dir(self.folder.path())?, facts))
+        facts.save(self.folder.path())?;
+        Ok((History::read_dir(self.folder.path())?, Facts::load(self.folder.path())?))
     }
 
     async fn leader_after(&mut self, token: Option<u64>) -> Result<Event> {
+        self.leader(|event| event.token > token).await
+    }
+
+    /// Waits for a leader's check of which that is true.
+    async fn leader(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event> {
         let follow = &mut self.follow;
-        let mut next = || Ok(follow.leader()?.filter(|event| event.token > token));
-        until("the next leader", SOON, || std::future::ready(next())).await
+        let mut next = || Ok(follow.leader()?.filter(|event| wanted(event)));
+        until("a leader", SOON, || std::future::ready(next())).await
+    }
+
+    fn numbered(&mut self, fault: Fault) -> Fault {
+        self.faults += 1;
+        Fault { number: self.faults, ..fault }
     }
 
     fn fault(&mut self, kind: &str, leader: &Event, effect: Effect) -> Fault {
-        self.faults += 1;
-        Fault {
-            number: self.faults,
+        self.numbered(Fault {
             kind: kind.into(),
             target: leader.id.clone(),
             pid: Some(leader.pid),
             effect,
             ..Fault::default()
-        }
+        })
     }
 
     async fn kill_leader(&mut self) -> Result<()> {
@@ -148,8 +167,9 @@ impl Worker {
         command.args(["--url", url, "--election", "chaos", "--id", &id, "--mode", mode]);
         command.args(["--history", &history, "--sink", &sink, "--incarnation", &incarnation_text]);
         command.args(["--hold", "200ms..800ms", "--reopen", "500ms..2s", "--seed", "7"]);
+        let log = File::options().create(true).append(true).open(folder.path().join(format!("{id}.log")))?;
         let process = Process::start(&command, |command| {
-            command.stdin(Stdio::null());
+            command.stdin(Stdio::null()).stderr(log);
         })?;
         Ok(Self { process, id, incarnation, mode, url: url.to_owned() })
     }

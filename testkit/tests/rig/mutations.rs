@@ -1,5 +1,7 @@
 //! Lies put into a true history. Each must be found by the law it breaks.
 
+use std::collections::HashSet;
+
 use testkit::checker::{self, Facts, Law, Left, Run};
 use testkit::history::{Event, History, Op, Phase, View};
 
@@ -75,14 +77,19 @@ const ALL: [Mutation; 10] = [
             Some(View::Elected { token, .. }) if *token == marks.old => event.view.clone(),
             _ => None,
         });
-        let begun = history
+        // Begun after the claim, and long enough to see something.
+        let begun: HashSet<(String, Option<u64>)> = history
             .events
             .iter()
-            .find(|event| (event.op, event.phase) == (Op::Observe, Phase::Invoke) && event.mono_ns > claimed);
-        let (id, number) = begun.map(|event| (event.id.clone(), event.number)).unwrap();
-        let item = history.events.iter_mut().find(|event| {
-            event.op == Op::Observe && event.id == id && event.number == number && event.view.is_some()
-        });
+            .filter(|event| {
+                (event.op, event.phase) == (Op::Observe, Phase::Invoke) && event.mono_ns > claimed
+            })
+            .map(|event| (event.id.clone(), event.number))
+            .collect();
+        let item = history
+            .events
+            .iter_mut()
+            .find(|event| event.view.is_some() && begun.contains(&(event.id.clone(), event.number)));
         item.unwrap().view = seen;
     }),
     ("a record that is left", Law::L3, |_, facts, marks| {
@@ -132,10 +139,8 @@ impl Marks {
     fn find(history: &History, facts: &Facts) -> Self {
         let run = Run::of(history, &facts.election);
         let pair = run.claims.windows(2).find(|pair| {
-            let resigned = run.campaigns.iter().any(|campaign| {
-                campaign.process == pair[0].process
-                    && campaign.number == pair[0].campaign
-                    && campaign.gone.is_some()
+            let resigned = history.events.iter().any(|event| {
+                (event.op, event.phase, event.token) == (Op::Resign, Phase::Ok, Some(pair[0].token))
             });
             resigned && pair[0].process != pair[1].process && pair[1].checks > 3
         });

@@ -92,7 +92,7 @@ impl<'r> Truth<'r> {
     /// A vacancy after a leader whose claim had surely not ended.
     fn still_leads(&self, run: &Run<'_>, token: u64, at: u64) -> Option<String> {
         let claim = self.claims.get(&token).filter(|claim| claim.sure_end() >= at)?;
-        let is_true = run.deposed_by(claim).is_some();
+        let is_true = run.is_deposed(claim);
         (!is_true).then(|| format!("a vacancy, though token {token} still led: {}", describe(run, claim)))
     }
 
@@ -101,7 +101,7 @@ impl<'r> Truth<'r> {
         let older = run.claims.partition_point(|claim| claim.token < token);
         // Claims do not overlap (S1), so only the last of them can still hold.
         let claim = run.claims[..older].last().filter(|claim| claim.sure_end() >= at)?;
-        let is_true = run.deposed_by(claim).is_some();
+        let is_true = run.is_deposed(claim);
         (!is_true).then(|| {
             format!("token {token} lead, though token {} still led: {}", claim.token, describe(run, claim))
         })

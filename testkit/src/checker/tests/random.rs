@@ -198,3 +198,37 @@ proptest! {
         }
     }
 }
+
+/// Ten minutes of leaderships of a third of a second. What is quadratic in the lines would not end here.
+#[test]
+fn a_long_run_is_checked_too() {
+    let turn = |i: usize| Turn {
+        who: i % IDS.len(),
+        lasts: 300,
+        leave: if i.is_multiple_of(3) { Leave::Drop } else { Leave::Resign },
+        gap: 5,
+        lag: 3,
+    };
+    let turns: Vec<Turn> = (0..2000).map(turn).collect();
+    let mut truth = truth(&turns);
+    let story = &mut truth.story;
+    let led: Vec<(Of, u64)> = truth.led.clone();
+    for (number, &(of, held)) in led.iter().enumerate() {
+        // Every 2 ms, and an observation that sees it.
+        for at in (held - 299..held - 1).step_by(2) {
+            story.checks(of, at, at + VALID);
+        }
+        story.observes("p", number as u64, held - 200).sees("p", number as u64, held - 199, of);
+        story.looks_away("p", number as u64, held - 50);
+        story.look(held - 100, &[of.2]);
+        if number.is_multiple_of(10) {
+            let fault = crate::history::Fault { kind: "cut".into(), ..Default::default() };
+            story.fault_on(fault, held - 90, held - 80);
+        }
+    }
+    let history = truth.story.history();
+    assert!(history.events.len() > 300_000);
+    let report = check(&history, &truth.facts);
+    assert_eq!(report.verdict(), Verdict::Passed, "{report}");
+    assert!(roxmltree::Document::parse(&render_all(&history, "e")).is_ok());
+}

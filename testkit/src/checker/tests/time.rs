@@ -31,6 +31,21 @@ fn a_fast_clock_shortens_the_promise_and_a_slow_one_lengthens_it() {
 }
 
 #[test]
+fn a_clock_that_jumped_long_ago_is_known_by_its_rate() {
+    for (begins, law) in [(3800, vec![Law::S1]), (3910, vec![])] {
+        let mut story = story(1.0, begins);
+        // An hour, after a second.
+        for event in
+            story.events.iter_mut().filter(|event| event.op == Op::Check && event.mono_ns > 2000 * MS)
+        {
+            event.clock_ns = event.clock_ns.map(|clock| clock + 3_600_000 * MS);
+            event.valid_until = event.valid_until.map(|until| until + 3_600_000 * MS);
+        }
+        assert_eq!(broken(&story), law, "b begins at {begins}");
+    }
+}
+
+#[test]
 fn a_clock_that_jumped_ends_the_promise_nobody_knows_when() {
     // `a` finds its deadline passed at 3.1 s, 800 ms before it should have.
     let mut jumped = story(1.0, 3200);
