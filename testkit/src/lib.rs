@@ -34,6 +34,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
+pub mod chaos;
 pub mod checker;
 pub mod contender;
 pub mod etcd;

@@ -115,7 +115,7 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
 #[must_use]
 pub fn faketime() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|library| library.is_file())
+    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file())
 }
 
 /// Debian's jar of that name.

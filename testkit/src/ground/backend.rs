@@ -62,7 +62,12 @@ impl Backend {
                 Box::new(ZkService::over(Zk::start(options).await?, self.ttl()))
             }
             Self::Raft => {
-                let options = RaftOptions::new(&programs.raft_node).on(sites).disk(DISK_MIB);
+                // Snapshots are new files, so that a full disk is noticed within seconds.
+                let options = RaftOptions::new(&programs.raft_node)
+                    .on(sites)
+                    .disk(DISK_MIB)
+                    .parameter("snapshot_every", "20")
+                    .parameter("keep_entries", "10");
                 Box::new(RaftService::over(RaftCluster::start(options).await?, self.ttl())?)
             }
         })

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{ErrorKind, Read, Seek, SeekFrom},
     path::Path,
 };
 
@@ -15,13 +15,22 @@ const TAIL: u64 = 1024 * 1024;
 
 /// The last lines of a history.
 pub(super) fn tail(history: &Path) -> Result<Vec<Event>> {
-    let mut file = File::open(history).with_context(|| format!("cannot read {}", history.display()))?;
+    let mut file = match File::open(history) {
+        // It has not written a line yet.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file.with_context(|| format!("cannot read {}", history.display()))?,
+    };
     let start = file.metadata()?.len().saturating_sub(TAIL);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     // The first and the last may be cut: by us, or because they are being written.
     Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+/// True when that incarnation has begun to connect.
+pub(super) fn has_begun(events: &[Event], incarnation: u32) -> bool {
+    events.iter().any(|event| event.incarnation == incarnation && event.op != Op::Run)
 }
 
 /// The token of the claim that was alive at `moment`.

@@ -161,7 +161,7 @@ impl Ground {
         seat.await
     }
 
-    /// Waits until somebody waits behind a leader, and says who.
+    /// Waits until somebody waits behind a leader, and says who is the last in the line.
     ///
     /// # Errors
     ///
@@ -169,7 +169,7 @@ impl Ground {
     pub async fn waiter(&self) -> Result<Seat> {
         let waiter = until("somebody who waits", ANSWER_WITHIN, || async {
             let records = self.records().await.unwrap_or_default();
-            Ok(records.into_iter().nth(1).and_then(|record| self.seat_of(record)))
+            Ok(records.into_iter().skip(1).last().and_then(|record| self.seat_of(record)))
         });
         waiter.await
     }

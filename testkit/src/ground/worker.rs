@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{
     Settings,
-    claims::{clock_rate, last_claim, tail},
+    claims::{clock_rate, has_begun, last_claim, tail},
 };
 use crate::{
     contender::Mode,
@@ -191,12 +191,23 @@ impl Worker {
         if self.pid().is_none() {
             return Ok(());
         }
+        self.listens().await?;
         self.with_node(Node::interrupt)?;
         let what = format!("the end of {self}");
         let ended = until(&what, ENDS_WITHIN, || async { self.with_node(Node::exit_status) });
         let status = ended.await.with_context(|| self.log_tail())?;
         ensure!(status.success(), "{self} ended with {status}; its output:\n{}", self.log_tail());
         self.kill()
+    }
+
+    /// Waits until the present incarnation would hear a signal: it begins to connect after that.
+    async fn listens(&self) -> Result<()> {
+        let what = format!("{self} to begin");
+        let begun = until(&what, ENDS_WITHIN, || async {
+            self.expect_running()?;
+            Ok(has_begun(&tail(&self.history())?, self.incarnation()).then_some(()))
+        });
+        begun.await
     }
 
     fn with_node<T>(&self, act: impl FnOnce(&Node) -> Result<T>) -> Result<T> {

@@ -1,11 +1,13 @@
 //! A disk that is full.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use rand::{Rng, rngs::StdRng};
 
 use super::{Aim, Exercise, Nemesis, Struck, kill::names};
-use crate::ground::Ground;
+use crate::{ground::Ground, poll::until};
 
 /// Fills the disk of a Raft member, half of the time that of the Raft leader, and empties it again.
 pub(super) struct FullDisk {
@@ -15,6 +17,9 @@ pub(super) struct FullDisk {
 
 /// What the kernel says, as members log it.
 const COMPLAINT: &str = "No space left on device";
+
+/// A member writes little, and mostly into what its store has claimed before: a snapshot needs a new file.
+const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
 impl FullDisk {
     fn file(ground: &Ground, server: usize) -> Result<String> {
@@ -42,6 +47,16 @@ impl Nemesis for FullDisk {
             Err(error) => Err(error),
             Ok(_) => anyhow::bail!("the disk has no end"),
         }
+    }
+
+    async fn hold(&mut self, ground: &Ground, lasts: Duration) -> Result<()> {
+        tokio::time::sleep(lasts).await;
+        let Some(server) = self.server else { return Ok(()) };
+        let node = ground.service().node(server);
+        let noticed = until("a member to notice", NOTICED_WITHIN, || async {
+            Ok(node.output_since_start().contains(COMPLAINT).then_some(()))
+        });
+        noticed.await
     }
 
     async fn heal(&mut self, ground: &Ground, _struck: Struck) -> Result<Exercise> {
