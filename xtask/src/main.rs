@@ -1,6 +1,7 @@
 //! `cargo xtask …`: what a developer and CI run.
 #![forbid(unsafe_code)]
 
+mod chaos;
 mod check;
 mod cli;
 mod clock;
@@ -19,7 +20,7 @@ use steps::Steps;
 
 fn main() -> ExitCode {
     match perform(Cli::parse().task) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("\n{}: {error:#}", steps::bold("error"));
             ExitCode::FAILURE
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(task: Task) -> Result<()> {
+fn perform(task: Task) -> Result<ExitCode> {
     // Every path in this program is relative to the root of the workspace.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?;
     env::set_current_dir(root).with_context(|| format!("cannot enter {}", root.display()))?;
@@ -36,7 +37,8 @@ fn perform(task: Task) -> Result<()> {
         Task::Setup => steps.run("what the tests need", || machine::provide(machine::EVERYTHING).map(drop)),
         Task::Test(arguments) => test::all(&mut steps, &arguments),
         Task::Check => check::all(&mut steps),
+        Task::Chaos(arguments) => return chaos::run(&arguments),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }
-    steps.finish()
+    steps.finish().map(|()| ExitCode::SUCCESS)
 }
