@@ -12,6 +12,8 @@
 //!
 //! # How the harness takes part
 //! ```
+//! use std::time::Duration;
+//! use testkit::checker::{self, Bounds, Exercise, Facts, Requirement, Verdict};
 //! use testkit::history::{Effect, Event, Fault, History, Op, Phase, Recorder, Stamp, Who};
 //!
 //! # fn main() -> anyhow::Result<()> {
@@ -43,6 +45,17 @@
 //!
 //! let history = History::read_dir(folder)?;
 //! assert_eq!(history.events.len(), 7);
+//!
+//! let facts = Facts {
+//!     records: Some(vec![]), // what is left in the service, once all have ended
+//!     required: vec![Requirement { kind: "pause-leader".into(), times: 1, exercise: Exercise::TakenOver }],
+//!     ..Facts::new("chaos", Bounds::for_ttl(Duration::from_secs(2)))
+//! };
+//! let report = checker::check(&history, &facts);
+//! assert_eq!(report.verdict(), Verdict::NotExercised, "nobody led: {report}");
+//! for violation in &report.violations {
+//!     std::fs::write("violation.svg", checker::render(&history, &facts.election, violation))?;
+//! }
 //! # Ok(()) }
 //! ```
 

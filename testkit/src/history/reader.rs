@@ -68,11 +68,8 @@ impl History {
                 }
                 Err(error) => bail!("{}:{number} is no line of a history: {error}", path.display()),
             };
-            if let Some(number) = torn.take() {
-                // Only a new incarnation may follow.
-                ensure!(event.seq == 0, "{}:{number} is torn, and not by a kill", path.display());
-                self.torn.push((path.to_owned(), number));
-            }
+            // Only a new incarnation may follow: after any other line, one is missing.
+            self.torn.extend(torn.take().map(|number| (path.to_owned(), number)));
             let expected = match previous {
                 Some((pid, seq)) if pid == event.pid && event.seq != 0 => seq + 1,
                 _ => 0,

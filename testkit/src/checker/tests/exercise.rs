@@ -54,6 +54,13 @@ fn a_pause_of_another_or_for_too_short_a_time_does_not_count() {
 }
 
 #[test]
+fn a_pause_of_one_who_led_before_does_not_count() {
+    let mut story = paused("b", 3090);
+    story.fault("late", Effect::Pauses, "a", 4100, 4200);
+    assert_eq!(verdict(&story, "late", 1, Exercise::HitLeader), Verdict::NotExercised);
+}
+
+#[test]
 fn what_only_the_harness_knows_it_must_confirm() {
     for (exercised, expected) in
         [(None, Verdict::NotExercised), (Some(false), Verdict::NotExercised), (Some(true), Verdict::Passed)]

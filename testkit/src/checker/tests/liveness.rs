@@ -25,8 +25,8 @@ fn takeover(at: u64) -> Story {
 fn l1_a_takeover_within_the_bound_after_the_last_fault() {
     assert_eq!(broken(&takeover(4000)), []);
     assert_eq!(broken(&takeover(4100)), [Law::L1]);
-    // A fault that lasts moves the bound.
-    let mut story = takeover(4100);
+    // A fault that lasts moves the bound to its end.
+    let mut story = takeover(4700);
     story.fault_on(Fault { kind: "cut".into(), ..Fault::default() }, 2500, 3000);
     assert_eq!(broken(&story), []);
 }

@@ -71,6 +71,50 @@ fn s1_an_end_that_was_told_before_the_deadline_ends_the_claim() {
 }
 
 #[test]
+fn s1_an_end_that_was_told_is_not_dated_to_the_deadline_because_it_was_noticed_after_it() {
+    let mut story = Story::default();
+    story
+        .campaigns(A, 900)
+        .campaigns(B, 950)
+        .leads(A, 1000, 2000)
+        .fails(A, 3000, "SessionExpired")
+        .drops(A, 3001);
+    story.leads(B, 2800, 3500).resigns(B, 3501).ends("a", 4000).ends("b", 4000);
+    assert_eq!(broken(&story), []);
+}
+
+#[test]
+fn s1_a_claim_lasts_until_it_is_given_up_whatever_its_checks_say_after_that() {
+    for (begins, law) in [(1990, vec![Law::S1]), (2003, vec![])] {
+        let mut story = Story::default();
+        // The last check before the resign is a while before it.
+        story
+            .campaigns(A, 900)
+            .campaigns(B, 950)
+            .leads(A, 1000, 1900)
+            .resigns(A, 2001)
+            .fails(A, 2002, "Closed");
+        story.leads(B, begins, 3000).resigns(B, 3001).ends("a", 3500).ends("b", 3500);
+        assert_eq!(broken(&story), law, "b begins at {begins}");
+    }
+}
+
+#[test]
+fn s1_a_check_that_was_written_down_late_was_made_before_its_deadline() {
+    let mut story = Story::default();
+    // One check, begun at 1 s with a deadline of 1.9 s, and written down at 3 s.
+    story.campaigns(A, 900).campaigns(B, 950).wins(A, 1000).checks(A, 3000, 1900);
+    let check = story.events.last_mut().unwrap();
+    check.began_ns = Some(1000 * MS);
+    check.clock_ns = Some(1000 * MS + 100);
+    story.leads(B, 1500, 2500).resigns(B, 2501).ends("b", 3500);
+    let report = super::check(&story.history(), &story.facts());
+    let found =
+        report.violations.iter().find(|found| found.law == Law::S1).expect("they led at the same time");
+    assert_eq!((found.from_ns, found.until_ns), (1900 * MS, 1900 * MS));
+}
+
+#[test]
 fn s1_what_cannot_be_told_apart_is_no_violation() {
     let mut story = Story::default();
     story.campaigns(A, 900).campaigns(B, 950);
