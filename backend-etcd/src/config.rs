@@ -94,8 +94,8 @@ impl Config {
 
     /// The durations of a session for the TTL that the server granted.
     pub(crate) fn timing(&self, granted: Duration) -> Timing {
-        let default = Timing::for_ttl(granted);
-        Timing { drift: self.drift, margin: self.margin.unwrap_or(default.margin), ..default }
+        let default = Timing::for_ttl(granted).with_drift(self.drift);
+        Timing { margin: self.margin.unwrap_or(default.margin), ..default }
     }
 }
 

@@ -8,7 +8,8 @@ use election_core::Result;
 use crate::config::{NodeConfig, Profile, RaftConfig, invalid};
 
 /// The parameters, for the message about an unknown one.
-const KNOWN: &str = "node, data, listen, cluster, profile, ttl, patience, snapshot_every, keep_entries";
+const KNOWN: &str =
+    "node, data, listen, cluster, profile, ttl, drift, patience, snapshot_every, keep_entries";
 
 impl RaftConfig {
     /// Reads `raft://HOST:PORT,…` with these parameters:
@@ -21,6 +22,7 @@ impl RaftConfig {
     /// | `cluster` | the group's name | `election` |
     /// | `profile` | `lan`, `default` or `wan`, see [`Profile`] | `default` |
     /// | `ttl` | the session's TTL: `400ms`, `5s` | the profile's |
+    /// | `drift` | by what part our clock may run slower than the members' | `0.01` |
     /// | `patience` | how long connecting may take | `5s` |
     /// | `snapshot_every`, `keep_entries` | see [`NodeConfig`] | 10000, 1000 |
     ///
@@ -35,6 +37,7 @@ impl RaftConfig {
         let mut config = Self::new(members);
         let mut node = None;
         let mut ttl = None;
+        let mut drift = None;
         let mut of_node: Vec<(String, String)> = Vec::new();
         for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*key {
@@ -45,6 +48,7 @@ impl RaftConfig {
                 "cluster" => config.cluster = value.into_owned(),
                 "profile" => config = config.with_profile(profile(&value)?),
                 "ttl" => ttl = Some(duration(&key, &value)?),
+                "drift" => drift = Some(part(&key, &value)?),
                 "patience" => config.patience = duration(&key, &value)?,
                 other => return invalid(format!("{url:?} has the parameter {other:?}: known are {KNOWN}")),
             }
@@ -52,6 +56,9 @@ impl RaftConfig {
         // After the profile, wherever it stands in the URL.
         if let Some(ttl) = ttl {
             config = config.with_ttl(ttl);
+        }
+        if let Some(drift) = drift {
+            config.session = config.session.with_drift(drift);
         }
         config.node = embedded(node, of_node)?;
         config.validate()?;
@@ -93,6 +100,10 @@ fn number(key: &str, value: &str) -> Result<u64> {
     value.parse().or_else(|_| invalid(format!("{key} is {value:?}: give a whole number")))
 }
 
+fn part(key: &str, value: &str) -> Result<f64> {
+    value.parse().or_else(|_| invalid(format!("{key} is {value:?}: give a part of one, as in 0.01")))
+}
+
 /// Reads `400ms`, `5s` or `2m`.
 fn duration(key: &str, value: &str) -> Result<Duration> {
     let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -109,6 +120,17 @@ fn duration(key: &str, value: &str) -> Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drift_bound_is_read_and_changes_the_renewals() {
+        let config = |drift| RaftConfig::from_url(&format!("raft://h1:1?drift={drift}&ttl=2s"));
+        let (usual, large) = (config("0.01").unwrap().session, config("0.35").unwrap().session);
+        assert_eq!(large.drift, 0.35);
+        assert!(large.renew_every < usual.renew_every);
+        for bad in ["1.5", "much"] {
+            assert!(config(bad).unwrap_err().to_string().contains("drift is"));
+        }
+    }
 
     #[test]
     fn a_full_url_is_read() {

@@ -93,6 +93,10 @@ impl Config {
     /// The number of renewals by which proof lags: a write shows that the *previous* one reached the leader.
     pub(crate) const BEHIND: u32 = 1;
 
+    /// The largest drift bound for which renewals are spread so far apart that each is a proof: see
+    /// [`timing`](Self::timing).
+    const MAX_DRIFT: f64 = 0.25;
+
     /// Reads a URL: `zk://user:password@h1:2181,h2:2181?timeout=6s&root=/election`.
     ///
     /// # Errors
@@ -129,16 +133,20 @@ impl Config {
     ///
     /// A third of it between renewals leaves, one renewal behind, room for one failed attempt:
     /// 2/3 + 2/7 = 0.952 of the timeout is needed, 0.98 is there. A third is also more than the half tick at
-    /// which the leader collects the touches of its followers, since a timeout has at least two ticks.
+    /// which the leader collects the touches of its followers, since a timeout has at least two ticks. It stays so with a
+    /// drift bound of a quarter, and no further: a larger one is left to be refused.
     #[must_use]
     pub fn timing(&self, granted: Duration) -> Timing {
-        Timing {
-            ttl: granted,
+        let timing = Timing {
             renew_every: granted / 3,
             attempt_timeout: granted / 7,
-            drift: self.drift,
             margin: self.margin.unwrap_or(granted / 100),
+            ..Timing::for_ttl(granted)
+        };
+        if self.drift > Self::MAX_DRIFT {
+            return Timing { drift: self.drift, ..timing };
         }
+        timing.with_drift(self.drift)
     }
 }
 
@@ -167,6 +175,15 @@ fn validate_root(root: &str) -> Result<()> {
 mod tests {
     use super::*;
     use election_core::Kind;
+
+    #[test]
+    fn a_drift_bound_of_a_quarter_is_possible_and_a_larger_one_is_refused() {
+        let config = |drift| Config { drift, ..Config::default() };
+        let timing = config(0.25).timing(Duration::from_millis(200));
+        timing.validate(Config::BEHIND).unwrap();
+        assert!(timing.renew_every >= Duration::from_millis(50), "half a tick of 100 ms: {timing:?}");
+        config(0.3).timing(Duration::from_secs(4)).validate(Config::BEHIND).unwrap_err();
+    }
 
     #[test]
     fn the_default_timings_hold_for_every_timeout() {

@@ -147,6 +147,7 @@ impl Bridged {
                 args: args.into_iter().chain([class_path.join(":"), main, config]).collect(),
                 env: Vec::new(),
                 log: folder.path().join(format!("n{i}.log")),
+                site: testkit::Site::Loopback,
             };
             nodes.insert(0, Node::start(launch).unwrap());
             if i == 1 {

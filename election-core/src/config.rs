@@ -37,6 +37,21 @@ impl Timing {
         Self { ttl, renew_every: ttl / 3, attempt_timeout: ttl / 4, drift: 0.01, margin: ttl / 100 }
     }
 
+    /// The same proportions of what is left of the TTL when clocks may differ by that much: who trusts less of it
+    /// must renew more often.
+    ///
+    /// A drift that makes no sense is taken as it is, for [`validate`](Self::validate) to refuse.
+    #[must_use]
+    pub fn with_drift(self, drift: f64) -> Self {
+        if !(0.0..1.0).contains(&drift) {
+            return Self { drift, ..self };
+        }
+        let left = (1.0 - drift) / (1.0 - self.drift);
+        let (renew_every, attempt_timeout) =
+            (self.renew_every.mul_f64(left), self.attempt_timeout.mul_f64(left));
+        Self { drift, renew_every, attempt_timeout, ..self }
+    }
+
     /// How long after a proven renewal was sent a leadership may be claimed; zero if the margins eat it up.
     #[must_use]
     pub fn validity(&self) -> Duration {
@@ -92,6 +107,23 @@ impl Timing {
 mod tests {
     use super::*;
     use crate::Kind;
+
+    #[test]
+    fn the_proportions_hold_for_every_drift_bound_that_leaves_something() {
+        let ttl = Duration::from_secs(2);
+        let timing = Timing::for_ttl(ttl);
+        assert_eq!(timing.with_drift(timing.drift), timing);
+        for drift in [0.0, 0.1, 0.35, 0.9] {
+            let timing = timing.with_drift(drift);
+            timing.validate(0).unwrap();
+            assert!(timing.validity() <= ttl.mul_f64(1.0 - drift));
+        }
+        // The same bound without the proportions is refused.
+        assert!(Timing { drift: 0.35, ..timing }.validate(0).is_err());
+        for nonsense in [1.0, 1.5, -0.1, f64::NAN] {
+            assert!(timing.with_drift(nonsense).validate(0).is_err());
+        }
+    }
 
     #[test]
     fn the_default_proportions_hold_for_every_ttl() {

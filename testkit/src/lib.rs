@@ -2,7 +2,8 @@
 //!
 //! | module | what it gives |
 //! | --- | --- |
-//! | [`etcd`], [`zk`], [`raft`] | real servers, one or three of them, on free loopback ports in temporary folders |
+//! | [`etcd`], [`zk`], [`raft`] | real servers, one or three of them, on free loopback ports or each on a host of its own, in temporary folders |
+//! | [`net`] | a network of hosts, each a namespace of its own, and what may happen to packets between them |
 //! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
 //! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
 //! | [`checker`] | whether what they recorded is what the contract allows, with counts and margins |
@@ -33,14 +34,22 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
+pub mod chaos;
 pub mod checker;
 pub mod contender;
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod fixture;
+#[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
+pub mod ground;
 pub mod history;
 pub mod interop;
+mod lease;
 pub mod need;
+#[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
+pub mod nemesis;
+pub mod net;
 mod node;
 mod poll;
 pub mod ports;
@@ -48,6 +57,7 @@ pub mod process;
 pub mod proxy;
 pub mod raft;
 mod record;
+mod site;
 pub mod tls;
 mod work_dir;
 pub mod zk;
@@ -55,4 +65,5 @@ pub mod zk;
 pub use node::{Launch, Node};
 pub use poll::{READY_WITHIN, until};
 pub use record::Record;
+pub use site::Site;
 pub use work_dir::WorkDir;

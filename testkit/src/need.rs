@@ -4,10 +4,12 @@
 //! on a laptop it says so on the terminal and is skipped.
 
 use std::{
-    env,
+    env, fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
+
+use crate::net;
 
 /// Something from a Debian package that a test cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub enum Tool {
     ZooKeeper,
     /// Apache Curator's recipes and a Java compiler, for the tests of interoperability.
     Curator,
+    /// Network namespaces: the rights of root, iproute2 and iptables.
+    Namespaces,
+    /// libfaketime, which gives a process a clock of its own.
+    Faketime,
 }
 
 impl Tool {
@@ -30,6 +36,8 @@ impl Tool {
             Self::Etcdctl => "etcdctl",
             Self::ZooKeeper => "ZooKeeper",
             Self::Curator => "Curator",
+            Self::Namespaces => "network namespaces (they take root's rights)",
+            Self::Faketime => "libfaketime",
         }
     }
 
@@ -40,6 +48,8 @@ impl Tool {
             Self::Etcdctl => "etcd-client",
             Self::ZooKeeper => "libzookeeper-java default-jre-headless",
             Self::Curator => "libcurator-recipes-java default-jdk-headless",
+            Self::Namespaces => "iproute2 iptables util-linux",
+            Self::Faketime => "libfaketime",
         }
     }
 
@@ -53,6 +63,13 @@ impl Tool {
             Self::Curator => {
                 Self::ZooKeeper.is_present() && jar("curator-recipes").is_some() && on_path("javac").is_some()
             }
+            Self::Namespaces => {
+                ["ip", "ss", "iptables-restore", "nsenter", "unshare"]
+                    .iter()
+                    .all(|tool| on_path(tool).is_some())
+                    && net::are_allowed()
+            }
+            Self::Faketime => faketime().is_some(),
         }
     }
 }
@@ -92,6 +109,13 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())
+}
+
+/// The library to preload. Its folder is named after the machine's architecture.
+#[must_use]
+pub fn faketime() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file())
 }
 
 /// Debian's jar of that name.

@@ -5,14 +5,14 @@ use std::{
     fs::{self, File},
     io::Write,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::Process;
+use crate::{process::Process, site::Site};
 
 /// How many lines of its log a server shows when its test fails; `TESTKIT_LOGS=all` shows all.
 const LOG_TAIL: usize = 80;
@@ -33,6 +33,8 @@ pub struct Launch {
     pub env: Vec<(String, String)>,
     /// Where its output goes, appended.
     pub log: PathBuf,
+    /// Where it runs.
+    pub site: Site,
 }
 
 /// A server process that can be killed, paused and started again under the same name.
@@ -63,6 +65,12 @@ impl Node {
     #[must_use]
     pub fn log(&self) -> &std::path::Path {
         &self.launch.log
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.launch.site
     }
 
     /// The id of the running process.
@@ -99,6 +107,24 @@ impl Node {
     /// When the server is down.
     pub fn resume(&self) -> Result<()> {
         self.running()?.as_ref().map_or(Ok(()), Process::resume)
+    }
+
+    /// Asks it to end (SIGINT), as Ctrl-C does.
+    ///
+    /// # Errors
+    ///
+    /// When the server is down.
+    pub fn interrupt(&self) -> Result<()> {
+        self.running()?.as_ref().map_or(Ok(()), Process::interrupt)
+    }
+
+    /// How the process ended, if it has ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub fn exit_status(&self) -> Result<Option<ExitStatus>> {
+        self.process().as_ref().map_or(Ok(None), Process::exit_status)
     }
 
     /// Kills the server if it runs, and starts it again with the same files and ports.
@@ -184,7 +210,7 @@ fn spawn(launch: &Launch) -> Result<Process> {
     let errors = log.try_clone()?;
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).envs(launch.env.iter().map(|(name, value)| (name, value)));
-    Process::start(&command, |command| {
+    Process::start(&launch.site.command(command), |command| {
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
     })
 }

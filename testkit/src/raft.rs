@@ -9,6 +9,7 @@ use crate::{
     node::{Launch, Node, show_logs_of_failed_test},
     poll::{READY_WITHIN, until},
     ports::Port,
+    site::Site,
     work_dir::WorkDir,
 };
 
@@ -16,8 +17,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct RaftOptions {
     program: PathBuf,
-    nodes: usize,
+    /// One per member.
+    sites: Vec<Site>,
     profile: String,
+    disk: Option<u32>,
     extra: Vec<(String, String)>,
 }
 
@@ -26,13 +29,32 @@ impl RaftOptions {
     /// package `env!("CARGO_BIN_EXE_testkit-raft-node")`, which is built from the same source and never stale.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), nodes: 3, profile: "default".to_owned(), extra: Vec::new() }
+        Self {
+            program: program.into(),
+            sites: vec![Site::Loopback; 3],
+            profile: "default".to_owned(),
+            disk: None,
+            extra: Vec::new(),
+        }
     }
 
-    /// That many members.
+    /// That many members, on loopback.
     #[must_use]
-    pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes;
+    pub fn nodes(self, nodes: usize) -> Self {
+        self.on(vec![Site::Loopback; nodes])
+    }
+
+    /// One member at each of the sites.
+    #[must_use]
+    pub fn on(mut self, sites: Vec<Site>) -> Self {
+        self.sites = sites;
+        self
+    }
+
+    /// A disk of that many MiB for each member's data, which can be filled. It takes [hosts](Site::Host).
+    #[must_use]
+    pub fn disk(mut self, mebibytes: u32) -> Self {
+        self.disk = Some(mebibytes);
         self
     }
 
@@ -71,9 +93,10 @@ impl RaftCluster {
     /// When a member ends by itself (its log is in the message) or is not ready in time.
     pub async fn start(options: RaftOptions) -> Result<Self> {
         let folder = WorkDir::new("raft-")?;
-        let ports = (0..options.nodes).map(|_| Port::lease()).collect::<Result<Vec<_>>>()?;
+        let ports = options.sites.iter().map(|site| site.port(7001)).collect::<Result<Vec<_>>>()?;
         let mut cluster = Self { nodes: Vec::new(), ports, options, folder };
-        for i in 0..cluster.options.nodes {
+        for i in 0..cluster.options.sites.len() {
+            cluster.mount_disk(i)?;
             let node = Node::start(cluster.launch(i)?)?;
             cluster.nodes.push(node);
         }
@@ -81,8 +104,17 @@ impl RaftCluster {
         Ok(cluster)
     }
 
+    /// Once, before the first start: a restarted member must find what it wrote.
+    fn mount_disk(&self, i: usize) -> Result<()> {
+        let Some(mebibytes) = self.options.disk else { return Ok(()) };
+        let host = self.options.sites[i].host().context("a disk takes a host: see RaftOptions::on")?;
+        let data = self.data(i);
+        fs::create_dir_all(&data)?;
+        host.mount_disk(&data, mebibytes)
+    }
+
     fn launch(&self, i: usize) -> Result<Launch> {
-        let data = self.folder.path().join(format!("n{}", i + 1));
+        let data = self.data(i);
         fs::create_dir_all(&data)?;
         let options = &self.options;
         let mut url = format!(
@@ -101,6 +133,7 @@ impl RaftCluster {
             args: vec![url],
             env: vec![("RUST_LOG".to_owned(), "info".to_owned())],
             log: self.folder.path().join(format!("n{}.log", i + 1)),
+            site: options.sites[i].clone(),
         })
     }
 
@@ -110,7 +143,7 @@ impl RaftCluster {
         self.nodes.len()
     }
 
-    /// The members' addresses, as `127.0.0.1:<port>`.
+    /// The members' addresses, as `<ip>:<port>`.
     #[must_use]
     pub fn endpoints(&self) -> Vec<String> {
         self.ports.iter().map(|port| port.address().to_string()).collect()
@@ -207,6 +240,12 @@ impl RaftCluster {
         })
         .await;
         leader.with_context(|| format!("the end of its log:\n{}", node.log_tail()))
+    }
+
+    /// Where the data of one member are.
+    #[must_use]
+    pub fn data(&self, i: usize) -> PathBuf {
+        self.folder.path().join(format!("n{}", i + 1))
     }
 
     /// Where the data and logs of all members are.

@@ -33,8 +33,9 @@ impl WorkDir {
         Ok(Self { folder })
     }
 
-    /// Keeps the folder until a later process finds that this one has ended.
-    pub(crate) fn keep(self) -> PathBuf {
+    /// Keeps the folder until a later process finds that this one has ended (with `TESTKIT_KEEP` set, for good).
+    #[must_use]
+    pub fn keep(self) -> PathBuf {
         self.folder.keep()
     }
 

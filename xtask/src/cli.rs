@@ -31,6 +31,11 @@ pub(crate) enum Task {
     Zoo(ZooArguments),
     /// Run the static checks: format, lints per feature set, docs, the architecture's invariants
     Check,
+    /// Let faults loose on a cluster of etcd, ZooKeeper or Raft, and check every law of the contract
+    ///
+    /// `cargo xtask chaos --help` tells the options and has examples.
+    #[command(disable_help_flag = true)]
+    Chaos(ChaosArguments),
     /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
     Deny,
 }
@@ -74,6 +79,14 @@ pub(crate) struct ZooArguments {
     pub(crate) list: bool,
 }
 
+/// What the chaos runner is told.
+#[derive(Debug, Args)]
+pub(crate) struct ChaosArguments {
+    /// Its own options
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    pub(crate) arguments: Vec<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -83,6 +96,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_chaos_runner_gets_its_options_and_its_help() {
+        let cli = Cli::parse_from(["xtask", "chaos", "--backend", "zk", "--help"]);
+        let Task::Chaos(chaos) = cli.task else { panic!("not chaos") };
+        assert_eq!(chaos.arguments, ["--backend", "zk", "--help"]);
     }
 
     #[test]

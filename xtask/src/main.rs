@@ -1,6 +1,7 @@
 //! `cargo xtask …`: what a developer and CI run.
 #![forbid(unsafe_code)]
 
+mod chaos;
 mod check;
 mod cli;
 mod clock;
@@ -21,7 +22,7 @@ use steps::Steps;
 fn main() -> ExitCode {
     let outcome = zoo::compile().unwrap_or_else(|| perform(Cli::parse().task));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("\n{}: {error:#}", steps::bold("error"));
             ExitCode::FAILURE
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(task: Task) -> Result<()> {
+fn perform(task: Task) -> Result<ExitCode> {
     // Every path in this program is relative to the root of the workspace.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?;
     env::set_current_dir(root).with_context(|| format!("cannot enter {}", root.display()))?;
@@ -39,7 +40,8 @@ fn perform(task: Task) -> Result<()> {
         Task::Test(arguments) => test::all(&mut steps, &arguments),
         Task::Zoo(arguments) => zoo::all(&mut steps, &arguments),
         Task::Check => check::all(&mut steps),
+        Task::Chaos(arguments) => return chaos::run(&arguments),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }
-    steps.finish()
+    steps.finish().map(|()| ExitCode::SUCCESS)
 }

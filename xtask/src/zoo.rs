@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     env,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -106,13 +106,13 @@ const AS_COMPILER: &str = "XTASK_ZOO_COMPILER";
 /// Stands in for rustc, if cargo has started us to compile a crate of this workspace: the same command line and
 /// `--cfg zoo`. As cargo's `RUSTC_WORKSPACE_WRAPPER` it leaves the dependencies as they are, so that they are not built
 /// anew. (A shell script would lose the variables with a dash in their names.)
-pub(crate) fn compile() -> Option<Result<()>> {
+pub(crate) fn compile() -> Option<Result<ExitCode>> {
     env::var_os(AS_COMPILER)?;
     let mut arguments = env::args_os().skip(1);
     let compile = || {
         let compiler = arguments.next().context("cargo names the compiler")?;
         let status = Command::new(compiler).args(arguments).args(["--cfg", "zoo"]).status()?;
-        std::process::exit(status.code().unwrap_or(1))
+        Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
     };
     Some(compile())
 }

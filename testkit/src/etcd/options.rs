@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::tls::Certificates;
+use crate::{site::Site, tls::Certificates};
 
 /// The settings of an [`Etcd`](super::Etcd): what Debian's package does by default, until changed.
 #[derive(Clone, Debug)]
 pub struct EtcdOptions {
-    pub(super) nodes: usize,
+    /// One per server.
+    pub(super) sites: Vec<Site>,
     pub(super) heartbeat: Duration,
     pub(super) election: Duration,
     pub(super) certificates: Option<Certificates>,
@@ -17,7 +18,7 @@ pub struct EtcdOptions {
 impl Default for EtcdOptions {
     fn default() -> Self {
         Self {
-            nodes: 1,
+            sites: vec![Site::Loopback],
             heartbeat: Duration::from_millis(100),
             election: Duration::from_secs(1),
             certificates: None,
@@ -33,10 +34,16 @@ impl EtcdOptions {
         Self::default()
     }
 
-    /// That many servers, in one cluster.
+    /// That many servers, in one cluster, on loopback.
     #[must_use]
-    pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes;
+    pub fn nodes(self, nodes: usize) -> Self {
+        self.on(vec![Site::Loopback; nodes])
+    }
+
+    /// One server at each of the sites, in one cluster.
+    #[must_use]
+    pub fn on(mut self, sites: Vec<Site>) -> Self {
+        self.sites = sites;
         self
     }
 

@@ -10,6 +10,7 @@ use crate::{
     node::{Launch, Node, show_logs_of_failed_test},
     poll::{READY_WITHIN, until},
     ports::Port,
+    site::Site,
     tls::Certificates,
     work_dir::WorkDir,
 };
@@ -64,7 +65,7 @@ impl Etcd {
     /// When etcd is not installed, ends by itself (its log is in the message) or is not ready in time.
     pub async fn start(options: EtcdOptions) -> Result<Self> {
         let folder = WorkDir::new("etcd-")?;
-        let ports = (0..options.nodes).map(|_| Ports::lease()).collect::<Result<Vec<_>>>()?;
+        let ports = options.sites.iter().map(Ports::at).collect::<Result<Vec<_>>>()?;
         let peers =
             ports.iter().enumerate().map(|(i, ports)| format!("n{i}=http://{}", ports.peer.address()));
         let peers = peers.collect::<Vec<_>>().join(",");
@@ -84,7 +85,7 @@ impl Etcd {
         self.members.len()
     }
 
-    /// The servers' client addresses, as `127.0.0.1:<port>`.
+    /// The servers' client addresses, as `<ip>:<port>`.
     #[must_use]
     pub fn endpoints(&self) -> Vec<String> {
         self.members.iter().map(|member| member.ports.client.address().to_string()).collect()
@@ -243,8 +244,8 @@ impl Drop for Etcd {
 }
 
 impl Ports {
-    fn lease() -> Result<Self> {
-        Ok(Self { client: Port::lease()?, peer: Port::lease()?, metrics: Port::lease()? })
+    fn at(site: &Site) -> Result<Self> {
+        Ok(Self { client: site.port(2379)?, peer: site.port(2380)?, metrics: site.port(2381)? })
     }
 }
 
@@ -280,6 +281,7 @@ fn launch(i: usize, ports: &Ports, peers: &str, options: &EtcdOptions, folder: &
         args,
         env: Vec::new(),
         log: folder.path().join(format!("n{i}.log")),
+        site: options.sites[i].clone(),
     }
 }
 

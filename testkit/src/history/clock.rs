@@ -1,8 +1,9 @@
 //! True time, also in a process whose clocks are faked.
 //!
 //! `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are one clock for all processes and network namespaces of a host.
-//! libfaketime replaces the functions of libc; rustix asks the kernel's vDSO by itself and so is not deceived (nor is
-//! [`election_core::clock`], for the same reason: to fake a deadline one has to fake that clock, not libc).
+//! libfaketime replaces the functions of libc; rustix asks the kernel's vDSO by itself and so is not deceived. Deadlines
+//! must be deceived, though: so [`election_core::clock`] has a rustix that goes through libc (the feature `faketime`),
+//! and the stamps have another version of it, whose features are its own.
 //! That this stays so is not trusted: every recorder compares its clock with `/proc/uptime`, which no library
 //! replaces, every second, and fails when they differ.
 
@@ -10,7 +11,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::time::{ClockId, clock_gettime};
+use rustix_true::time::{ClockId, clock_gettime};
 
 /// The kernel counts `/proc/uptime` in hundredths of a second, and we may be interrupted between the two looks.
 const UPTIME_TOLERANCE: Duration = Duration::from_millis(40);
@@ -54,7 +55,7 @@ pub(super) fn prove() -> Result<()> {
     }
     bail!(
         "the clocks of this process are faked: CLOCK_BOOTTIME, /proc/uptime and CLOCK_BOOTTIME say {last:?} ns, and \
-         stamps must be true: do not build with the cfg rustix_use_libc"
+         stamps must be true: rustix 0.38 must not be built with use-libc"
     )
 }
 

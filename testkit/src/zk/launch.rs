@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 
 use super::ZkOptions;
-use crate::{need, node::Launch, ports::Port};
+use crate::{need, node::Launch, ports::Port, site::Site};
 
 /// Small heap, the cheapest collector and compiler: a test server starts in 0.6 s instead of 1.5.
 const JVM: [&str; 4] =
@@ -29,18 +29,18 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    pub(super) fn lease() -> Result<Self> {
+    pub(super) fn at(site: &Site) -> Result<Self> {
         Ok(Self {
-            client: Port::lease()?,
-            secure: Port::lease()?,
-            quorum: Port::lease()?,
-            election: Port::lease()?,
+            client: site.port(2181)?,
+            secure: site.port(2281)?,
+            quorum: site.port(2888)?,
+            election: site.port(3888)?,
         })
     }
 
     /// Its line in the list of the ensemble.
     pub(super) fn line(&self, i: usize) -> String {
-        format!("server.{}=127.0.0.1:{}:{}", i + 1, self.quorum.number(), self.election.number())
+        format!("server.{}={}:{}", i + 1, self.quorum.address(), self.election.number())
     }
 }
 
@@ -81,6 +81,7 @@ pub(super) fn launch(
         args,
         env: Vec::new(),
         log: folder.join(format!("n{i}.log")),
+        site: options.sites[i].clone(),
     })
 }
 
@@ -90,7 +91,7 @@ fn configuration(ports: &Ports, ensemble: &[String], options: &ZkOptions, data: 
         format!("initLimit={}", options.init_limit),
         format!("syncLimit={}", options.sync_limit),
         format!("dataDir={}", data.display()),
-        "clientPortAddress=127.0.0.1".to_owned(),
+        format!("clientPortAddress={}", ports.client.address().ip()),
         format!("clientPort={}", ports.client.number()),
         "4lw.commands.whitelist=*".to_owned(),
         // Every client of a test comes from one address.
@@ -110,7 +111,7 @@ fn configuration(ports: &Ports, ensemble: &[String], options: &ZkOptions, data: 
         lines.push("enforce.auth.schemes=digest".to_owned());
     }
     if let Some(certificates) = &options.certificates {
-        lines.push("secureClientPortAddress=127.0.0.1".to_owned());
+        lines.push(format!("secureClientPortAddress={}", ports.secure.address().ip()));
         lines.push(format!("secureClientPort={}", ports.secure.number()));
         lines.push(format!("ssl.keyStore.location={}", certificates.server_store().display()));
         lines.push(format!("ssl.trustStore.location={}", certificates.authority().display()));

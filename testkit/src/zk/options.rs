@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::tls::Certificates;
+use crate::{site::Site, tls::Certificates};
 
 /// The settings of a [`Zk`](super::Zk).
 #[derive(Clone, Debug)]
 pub struct ZkOptions {
-    pub(super) nodes: usize,
+    /// One per server.
+    pub(super) sites: Vec<Site>,
     pub(super) tick: Duration,
     pub(super) init_limit: u32,
     pub(super) sync_limit: u32,
@@ -20,7 +21,7 @@ pub struct ZkOptions {
 impl Default for ZkOptions {
     fn default() -> Self {
         Self {
-            nodes: 1,
+            sites: vec![Site::Loopback],
             tick: Duration::from_secs(2),
             init_limit: 10,
             sync_limit: 5,
@@ -39,10 +40,16 @@ impl ZkOptions {
         Self::default()
     }
 
-    /// That many servers, in one ensemble.
+    /// That many servers, in one ensemble, on loopback.
     #[must_use]
-    pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes;
+    pub fn nodes(self, nodes: usize) -> Self {
+        self.on(vec![Site::Loopback; nodes])
+    }
+
+    /// One server at each of the sites, in one ensemble.
+    #[must_use]
+    pub fn on(mut self, sites: Vec<Site>) -> Self {
+        self.sites = sites;
         self
     }
 
@@ -96,6 +103,12 @@ impl ZkOptions {
     pub fn line(mut self, line: impl Into<String>) -> Self {
         self.extra.push(line.into());
         self
+    }
+
+    /// The length of a tick.
+    #[must_use]
+    pub fn tick_length(&self) -> Duration {
+        self.tick
     }
 
     /// The shortest session timeout that a server with this tick grants.

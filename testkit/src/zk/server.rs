@@ -60,7 +60,7 @@ impl Zk {
     /// time.
     pub async fn start(options: ZkOptions) -> Result<Self> {
         let folder = WorkDir::new("zk-")?;
-        let ports = (0..options.nodes).map(|_| Ports::lease()).collect::<Result<Vec<_>>>()?;
+        let ports = options.sites.iter().map(Ports::at).collect::<Result<Vec<_>>>()?;
         let ensemble: Vec<String> = ports.iter().enumerate().map(|(i, ports)| ports.line(i)).collect();
         let mut members = Vec::with_capacity(ports.len());
         for (i, ports) in ports.into_iter().enumerate() {
@@ -78,7 +78,7 @@ impl Zk {
         self.members.len()
     }
 
-    /// The servers' client addresses, as `127.0.0.1:<port>`.
+    /// The servers' client addresses, as `<ip>:<port>`.
     #[must_use]
     pub fn endpoints(&self) -> Vec<String> {
         (0..self.nodes()).map(|i| self.address(i).to_string()).collect()

@@ -80,6 +80,8 @@ pub(crate) const EVERYTHING: &[Need] = &[
     Need::jar("zookeeper.jar", &["libzookeeper-java"]),
     Need::jar("curator-recipes.jar", &["libcurator-recipes-java"]),
     Need::program("setpriv", &["util-linux"]),
+    Need::program("nsenter", &["util-linux"]),
+    Need::program("unshare", &["util-linux"]),
     Need::program("ip", &["iproute2"]),
     Need::program("iptables", &["iptables"]),
     FAKETIME,
@@ -88,7 +90,7 @@ pub(crate) const EVERYTHING: &[Need] = &[
 /// Its folder is named after the machine's architecture.
 fn has_faketime() -> bool {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).any(|library| library.is_file())
+    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).any(|library| library.is_file())
 }
 
 #[cfg(test)]

@@ -1,0 +1,71 @@
+//! The chaos runner: see [`testkit::chaos`].
+#![forbid(unsafe_code)]
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use testkit::{
+    chaos::{Args, Chaos, Outcome, Progress},
+    checker::Verdict,
+    ground::{Programs, Settings},
+    nemesis::KINDS,
+};
+
+/// The run could not be carried out.
+const FAILED: u8 = 4;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.list {
+        for kind in KINDS.iter().filter(|kind| kind.applies_to(args.backend)) {
+            println!("{:<18}  {}", kind.name, kind.about);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let progress = Progress::new();
+    let outcome = run(&args, &progress).await;
+    progress.finish();
+    match outcome.and_then(|outcome| conclude(&args, &outcome)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}\nthe files are in {}", args.folder().display());
+            eprintln!("again: {}", args.command());
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn run(args: &Args, progress: &Progress) -> Result<Outcome> {
+    let (kinds, length) = (args.kinds()?, args.length()?);
+    ensure!(args.backend.is_possible(), "this machine lacks what the message above says");
+    let folder = args.folder();
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    ensure!(fs::read_dir(&folder)?.next().is_none(), "{} is not empty: give a new one", folder.display());
+    // The workers run elsewhere.
+    let folder = folder.canonicalize()?;
+    progress.say(format!("{} with seed {}, {} kinds of faults", args.backend, args.seed, kinds.len()));
+    progress.now("starting three servers and six workers");
+    let settings = Settings::new(args.backend, Programs::beside_us()?, &folder, args.seed);
+    let mut chaos = Chaos::start(settings, kinds).await?;
+    chaos.rage(args.seed, length, progress).await?;
+    chaos.finish(progress).await
+}
+
+fn conclude(args: &Args, outcome: &Outcome) -> Result<ExitCode> {
+    println!("\n{outcome}");
+    let folder = args.folder();
+    if outcome.verdict() == Verdict::Passed {
+        if args.keep.is_none() {
+            fs::remove_dir_all(&folder)?;
+        }
+    } else {
+        for picture in outcome.draw(&folder)? {
+            println!("picture: {}", picture.display());
+        }
+        println!("files:   {}", folder.display());
+    }
+    println!("again:   {}", args.command());
+    Ok(outcome.exit_code())
+}

@@ -1,0 +1,193 @@
+//! [`Chaos`]: a run from the first server's start to the facts.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use futures::future::{join_all, try_join_all};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    outcome::Outcome,
+    plan::{Plan, Round},
+    progress::Progress,
+    strike::carry_out,
+};
+use crate::{
+    checker::{Bounds, Exercise, Facts, Left, Requirement, check},
+    contender::Sink,
+    ground::{Ground, Settings, Worker},
+    history::{Event, Follow, History, Op, Phase, Recorder, Stamp, Who},
+    nemesis::Kind,
+    poll::until,
+};
+
+/// How long the run waits for a leader before it gives up. Far above every bound, so that it is the checker that says
+/// what is too late.
+const LEADER_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// At least that long, and until every fault was struck once.
+    For(Duration),
+    /// Until every fault was struck once.
+    Once,
+}
+
+/// A run that is under way.
+pub struct Chaos {
+    ground: Ground,
+    kinds: Vec<&'static Kind>,
+    recorder: Recorder,
+    follow: Follow,
+    bounds: Bounds,
+    faults: u64,
+    /// How often each fault was exercised, and how often it was tried in vain.
+    tries: BTreeMap<&'static str, (usize, usize)>,
+}
+
+impl Chaos {
+    /// Starts everything, and waits until somebody leads.
+    ///
+    /// # Errors
+    ///
+    /// When something does not start.
+    pub async fn start(settings: Settings, kinds: Vec<&'static Kind>) -> Result<Self> {
+        let histories = settings.histories();
+        fs::create_dir_all(&histories).with_context(|| format!("cannot create {}", histories.display()))?;
+        let ground = Ground::start(settings).await?;
+        let who = Who { id: "harness".into(), incarnation: 1, election: ground.election().to_string() };
+        let recorder = Recorder::open(&histories.join("harness.jsonl"), who)?;
+        let (follow, bounds) = (Follow::new(histories), bounds(ground.ttl()));
+        let tries = kinds.iter().map(|kind| (kind.name, (0, 0))).collect();
+        let mut chaos = Self { ground, kinds, recorder, follow, bounds, faults: 0, tries };
+        chaos.leader_since(0).await?;
+        Ok(chaos)
+    }
+
+    /// Lets the faults loose, round after round.
+    ///
+    /// # Errors
+    ///
+    /// When a fault cannot be taken back, or nobody leads any more.
+    pub async fn rage(&mut self, seed: u64, length: Length, progress: &Progress) -> Result<()> {
+        let mut plan = Plan::new(seed, self.kinds.clone(), self.ground.ttl());
+        let begun = Instant::now();
+        loop {
+            let round = plan.next().context("a plan without faults")?;
+            self.round(&round, progress).await?;
+            let enough = match length {
+                Length::For(length) => begun.elapsed() >= length,
+                Length::Once => true,
+            };
+            // The first time through goes to its end, whatever the clock says.
+            let all = self.tries.values().all(|(done, missed)| done + missed > 0);
+            if enough && all {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn round(&mut self, round: &Round, progress: &Progress) -> Result<()> {
+        let names: Vec<&str> = round.strikes.iter().map(|strike| strike.kind.name).collect();
+        progress.now(names.join(" and "));
+        let (ground, recorder, count) = (&self.ground, &self.recorder, round.strikes.len() as u64);
+        let first = self.faults;
+        let strikes = round.strikes.iter().zip(first..).map(|(strike, number)| async move {
+            // Of two strikes the one has the even numbers and the other the odd ones.
+            let mut numbers = (0..).map(|i| number + i * count);
+            carry_out(strike, ground, recorder, &mut numbers, progress).await
+        });
+        let results = join_all(strikes).await;
+        // More than can have been used.
+        self.faults += 10 * count;
+        let over = Stamp::now();
+        for (strike, exercised) in round.strikes.iter().zip(results) {
+            let (done, missed) = self.tries.entry(strike.kind.name).or_default();
+            if exercised? { *done += 1 } else { *missed += 1 }
+        }
+        progress.now("quiet");
+        self.leader_since(over.mono_ns).await?;
+        sleep(round.calm).await;
+        self.look().await?;
+        self.ground.workers().try_for_each(Worker::expect_running)
+    }
+
+    /// Ends the workers, gathers the facts and has them checked.
+    ///
+    /// # Errors
+    ///
+    /// When a worker does not end, or the service does not tell its records.
+    pub async fn finish(mut self, progress: &Progress) -> Result<Outcome> {
+        progress.now("ending the workers");
+        let now = Stamp::now().mono_ns;
+        self.leader_since(now).await?;
+        try_join_all(self.ground.contenders().iter().map(Worker::end)).await?;
+        // What the bounds speak of must have passed for the end to be decided.
+        sleep(self.bounds.takeover + self.bounds.observe * 2).await;
+        let records = self.left().await?;
+        try_join_all(self.ground.observers().iter().map(Worker::end)).await?;
+        self.recorder.record(Event::new(Op::Run, Phase::Ok))?;
+        progress.now("checking");
+        let (election, settings) = (self.ground.election().to_string(), self.ground.settings());
+        let required = self.kinds.iter().map(|kind| Requirement {
+            kind: kind.name.into(),
+            times: 1,
+            exercise: Exercise::Confirmed,
+        });
+        let facts = Facts {
+            records: Some(records),
+            sink: Some(Sink::open(&settings.sink())?.rows()?),
+            required: required.collect(),
+            ..Facts::new(&election, self.bounds)
+        };
+        facts.save(&settings.histories())?;
+        let history = History::read_dir(&settings.histories())?;
+        let report = check(&history, &facts);
+        Ok(Outcome { report, history, election, tries: self.tries })
+    }
+
+    /// Waits for a check of a leader that went well after that moment.
+    async fn leader_since(&mut self, moment: u64) -> Result<Event> {
+        let follow = &mut self.follow;
+        let mut next = || Ok(follow.leader()?.filter(|event| event.began_ns > Some(moment)));
+        let leader = until("a leader", LEADER_WITHIN, || std::future::ready(next())).await;
+        match leader {
+            Ok(event) => Ok(event),
+            Err(error) => bail!("nobody leads any more: {error:#}"),
+        }
+    }
+
+    /// Notes what the service says about the election.
+    async fn look(&self) -> Result<()> {
+        let began = Stamp::now();
+        // A server that was struck may still be finding its place; another look comes after the next fault.
+        let Ok(records) = self.ground.records().await else { return Ok(()) };
+        // In a Raft group only the leader has a token.
+        let tokens = records.iter().filter_map(|record| u64::try_from(record.order).ok());
+        self.recorder.record(Event::records(tokens.filter(|token| *token > 0).collect(), began))
+    }
+
+    async fn left(&self) -> Result<Vec<Left>> {
+        let records =
+            until("the records at the end", LEADER_WITHIN, || async { Ok(self.ground.records().await.ok()) });
+        let left = |record: &crate::Record| {
+            let value = String::from_utf8_lossy(&record.value).into_owned();
+            Ok(Left { token: u64::try_from(record.order)?, value })
+        };
+        records.await?.iter().map(left).collect()
+    }
+}
+
+/// Three servers and six processes built for debugging share two cores with whatever else runs.
+fn bounds(ttl: Duration) -> Bounds {
+    let usual = Bounds::for_ttl(ttl);
+    let busy = Duration::from_secs(2);
+    Bounds {
+        takeover: usual.takeover + busy,
+        handover: usual.handover + busy,
+        depose: usual.depose + busy,
+        observe: usual.observe + busy,
+        ..usual
+    }
+}

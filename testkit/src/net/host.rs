@@ -1,0 +1,77 @@
+//! [`Host`]: a machine of its own, as far as the network and the disk are concerned.
+
+use std::{fmt, net::Ipv4Addr, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+
+use super::namespace::Namespace;
+
+/// A namespace with an address on the bridge of a [`Net`](super::Net).
+///
+/// It is gone when it is dropped and the last process on it has ended.
+pub struct Host {
+    name: String,
+    address: Ipv4Addr,
+    namespace: Namespace,
+}
+
+impl Host {
+    pub(super) fn new(name: &str, address: Ipv4Addr) -> Result<Self> {
+        let namespace = Namespace::new().with_context(|| format!("cannot make the host {name}"))?;
+        Ok(Self { name: name.to_owned(), address, namespace })
+    }
+
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its short name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// The same command, on this host. Its program is an absolute path or one to be looked up; its folder is `/`.
+    #[must_use]
+    pub fn command(&self, command: &Command) -> Command {
+        self.namespace.command(command)
+    }
+
+    /// Runs one of the machine's tools on this host and returns what it prints.
+    ///
+    /// # Errors
+    ///
+    /// When it fails; the message has its words.
+    pub fn run(&self, program: &str, args: &[&str]) -> Result<String> {
+        self.namespace.run(program, args, "")
+    }
+
+    /// Puts a disk of that many mebibytes at `folder`, which only processes of this host see. It outlives them, and
+    /// ends with the host.
+    ///
+    /// # Errors
+    ///
+    /// When `folder` does not exist or nothing can be mounted.
+    pub fn mount_disk(&self, folder: &Path, mebibytes: u32) -> Result<()> {
+        let (options, folder) = (format!("size={mebibytes}m"), folder.display().to_string());
+        self.run("mount", &["-t", "tmpfs", "-o", &options, "testkit", &folder]).map(drop)
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.address)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

@@ -1,0 +1,42 @@
+//! What the short runs of chaos share.
+
+use std::{env, path::Path};
+
+use anyhow::{Context, Result};
+use testkit::{
+    WorkDir,
+    chaos::{Chaos, Length, Progress},
+    checker::Verdict,
+    ground::{Backend, Programs, Settings},
+    nemesis::{self, Kind},
+};
+
+/// The same for everybody, until somebody wants another: `CHAOS_SEED=8 cargo test …`.
+const SEED: u64 = 20_260_101;
+
+/// Strikes each of the faults once, and asserts that no law was broken and that all were exercised.
+pub(crate) async fn chaos(backend: Backend, faults: &[&str]) -> Result<()> {
+    if !backend.is_possible() {
+        return Ok(());
+    }
+    let seed = env::var("CHAOS_SEED").map_or(Ok(SEED), |seed| seed.parse().context("CHAOS_SEED"))?;
+    println!("seed {seed}: CHAOS_SEED sets another");
+    let kinds = faults.iter().map(|name| nemesis::find(name)).collect::<Result<Vec<&Kind>>>()?;
+    let kinds = kinds.into_iter().filter(|kind| kind.is_possible()).collect();
+    let folder = WorkDir::new("chaos-")?;
+    let programs = Programs {
+        contender: Path::new(env!("CARGO_BIN_EXE_testkit-contender")).to_owned(),
+        raft_node: Path::new(env!("CARGO_BIN_EXE_testkit-raft-node")).to_owned(),
+    };
+    let progress = Progress::new();
+    let mut chaos = Chaos::start(Settings::new(backend, programs, folder.path(), seed), kinds).await?;
+    chaos.rage(seed, Length::Once, &progress).await?;
+    let outcome = chaos.finish(&progress).await?;
+    println!("{outcome}");
+    if outcome.verdict() != Verdict::Passed {
+        let kept = folder.keep();
+        let pictures = outcome.draw(&kept)?;
+        panic!("the histories are in {}, pictures: {pictures:?}\n{outcome}", kept.display());
+    }
+    Ok(())
+}
