@@ -21,6 +21,7 @@
 
 mod check;
 mod deadline;
+mod etcd;
 mod etcd_proof;
 mod raft_proof;
 mod zk_proof;
