@@ -24,4 +24,5 @@ mod deadline;
 mod etcd;
 mod etcd_proof;
 mod raft_proof;
+mod zk;
 mod zk_proof;
