@@ -50,19 +50,33 @@ enum Variant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Role {
     Out,
-    Asking { age: i8 },
+    Asking {
+        age: i8,
+    },
     /// Dropped; the request is still on its way.
     Abandoned,
-    Granted { age: i8, token: u8 },
-    Leading { left: i8, token: u8 },
-    Leaving { token: u8 },
+    Granted {
+        age: i8,
+        token: u8,
+    },
+    Leading {
+        left: i8,
+        token: u8,
+    },
+    Leaving {
+        token: u8,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Renewal {
     None,
-    Sent { age: i8 },
-    Answered { age: i8 },
+    Sent {
+        age: i8,
+    },
+    Answered {
+        age: i8,
+    },
     /// The seat is somebody else's.
     Refused,
 }
@@ -169,7 +183,9 @@ impl Deadline {
             Action::Tick => self.tick(state)?,
             Action::Grant(p) => {
                 let role = state.processes[p as usize].role;
-                if !matches!(role, Role::Asking { .. } | Role::Abandoned) || state.seat.is_some() || state.granted == GRANTS
+                if !matches!(role, Role::Asking { .. } | Role::Abandoned)
+                    || state.seat.is_some()
+                    || state.granted == GRANTS
                 {
                     return None;
                 }
@@ -322,7 +338,15 @@ impl Model for Deadline {
         actions.extend([Tick, Expire, Failover]);
         for p in 0..3 {
             actions.extend([Ask(p), Grant(p), Won(p), Renew(p), Handle(p), Proven(p), RenewalLost(p)]);
-            actions.extend([Notice(p), Resign(p), Cancel(p), NeverArrives(p), Release(p), Pause(p), Resume(p)]);
+            actions.extend([
+                Notice(p),
+                Resign(p),
+                Cancel(p),
+                NeverArrives(p),
+                Release(p),
+                Pause(p),
+                Resume(p),
+            ]);
             actions.push(SetClockBack(p));
         }
     }
@@ -354,12 +378,18 @@ impl Model for Deadline {
             }),
             Property::sometimes("a takeover after two expiries", |model: &Self, state: &State| {
                 state.expiries == EXPIRIES
-                    && state.processes.iter().any(|p| model.claims(p) && matches!(p.role, Role::Leading { token: 3, .. }))
+                    && state
+                        .processes
+                        .iter()
+                        .any(|p| model.claims(p) && matches!(p.role, Role::Leading { token: 3, .. }))
             }),
-            Property::sometimes("a leader that does not know yet has lost its seat to another", |_: &Self, state: &State| {
-                let leads = |p: &Process| matches!(p.role, Role::Leading { .. });
-                state.processes.iter().filter(|p| leads(p)).count() == 2
-            }),
+            Property::sometimes(
+                "a leader that does not know yet has lost its seat to another",
+                |_: &Self, state: &State| {
+                    let leads = |p: &Process| matches!(p.role, Role::Leading { .. });
+                    state.processes.iter().filter(|p| leads(p)).count() == 2
+                },
+            ),
             Property::sometimes("a pause past the deadline", |_: &Self, state: &State| {
                 state.processes.iter().any(|p| p.paused && matches!(p.role, Role::Leading { left: 0, .. }))
             }),

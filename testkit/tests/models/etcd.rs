@@ -56,9 +56,17 @@ struct EtcdQueue(Variant, Scope);
 enum Phase {
     Idle,
     /// `kept`: somebody waits for it. `uncertain`: an earlier attempt may still be obeyed.
-    Joining { kept: bool, uncertain: bool },
-    Waiting { ahead: u8, first: bool },
-    Looking { not_before: u8 },
+    Joining {
+        kept: bool,
+        uncertain: bool,
+    },
+    Waiting {
+        ahead: u8,
+        first: bool,
+    },
+    Looking {
+        not_before: u8,
+    },
     Leading,
     Leaving,
     Over,
@@ -159,7 +167,8 @@ impl State {
     /// The predecessor at a revision, and how many were ahead.
     fn ahead(&self, c: usize, revision: u8) -> (Option<u8>, usize) {
         let own = self.records[c].created;
-        let ahead = (0..N).filter(|other| self.existed(*other, revision) && self.records[*other].created < own);
+        let ahead =
+            (0..N).filter(|other| self.existed(*other, revision) && self.records[*other].created < own);
         let nearest = ahead.clone().max_by_key(|other| self.records[*other].created);
         (nearest.map(|c| c as u8), ahead.count())
     }
@@ -221,7 +230,9 @@ impl State {
             ended => ended,
         };
         let looks_from = |c: usize| match (self.phases[c], self.answers[c]) {
-            (Phase::Waiting { ahead, .. }, _) | (_, Answer::Created { ahead: Some(ahead), .. }) => ends(ahead),
+            (Phase::Waiting { ahead, .. }, _) | (_, Answer::Created { ahead: Some(ahead), .. }) => {
+                ends(ahead)
+            }
             (Phase::Looking { not_before }, _) => not_before,
             (_, Answer::Existed) => self.records[c].created,
             _ => self.revision,
@@ -379,7 +390,11 @@ impl EtcdQueue {
             Action::Joined(c) => self.joined(state, c)?,
             Action::TimesOut(c) => {
                 let Phase::Joining { kept, .. } = state.phases[c] else { return None };
-                if self.1 == Scope::Apart || state.session[c] != 0 || state.retried || state.answers[c] == Answer::LeaseGone {
+                if self.1 == Scope::Apart
+                    || state.session[c] != 0
+                    || state.retried
+                    || state.answers[c] == Answer::LeaseGone
+                {
                     return None;
                 }
                 state.retried = true;
@@ -426,7 +441,11 @@ impl EtcdQueue {
                 }
             }
             Action::DeleteTimesOut(c) => {
-                if self.1 == Scope::Apart || state.session[c] != 0 || state.retried || state.phases[c] != Phase::Leaving {
+                if self.1 == Scope::Apart
+                    || state.session[c] != 0
+                    || state.retried
+                    || state.phases[c] != Phase::Leaving
+                {
                     return None;
                 }
                 state.retried = true;
@@ -498,7 +517,12 @@ impl EtcdQueue {
             Action::AdminRevokes(c) => {
                 let waits = matches!(state.phases[c], Phase::Waiting { .. });
                 let alike = self.1 == Scope::Together || c == 3;
-                if alike || state.revoked || !waits || state.ahead(c, state.revision).1 == 0 || !state.stands(c) {
+                if alike
+                    || state.revoked
+                    || !waits
+                    || state.ahead(c, state.revision).1 == 0
+                    || !state.stands(c)
+                {
                     return None;
                 }
                 state.revoked = true;
@@ -546,7 +570,9 @@ impl Model for EtcdQueue {
         for c in 0..N {
             match state.phases[c] {
                 Phase::Idle => actions.push(Campaign(c)),
-                Phase::Joining { .. } => actions.extend([Create(c), Joined(c), TimesOut(c), GivesUp(c), Cancel(c)]),
+                Phase::Joining { .. } => {
+                    actions.extend([Create(c), Joined(c), TimesOut(c), GivesUp(c), Cancel(c)])
+                }
                 Phase::Waiting { .. } => actions.extend([SeesEnd(c), Cancel(c), Notices(c), AdminRevokes(c)]),
                 Phase::Looking { .. } => {
                     actions.extend([Cancel(c), Notices(c)]);
@@ -591,15 +617,21 @@ impl Model for EtcdQueue {
                 let first = |c| state.stands(c) && state.ahead(c, state.revision).1 == 0;
                 (0..N).all(|c| !state.claims(c) || first(c))
             }),
-            Property::sometimes("a leader sleeps past its deadline while another leads", |_: &Self, state: &State| {
-                (0..N).filter(|c| state.phases[*c] == Phase::Leading).count() == 2
-            }),
+            Property::sometimes(
+                "a leader sleeps past its deadline while another leads",
+                |_: &Self, state: &State| (0..N).filter(|c| state.phases[*c] == Phase::Leading).count() == 2,
+            ),
         ];
         match self.1 {
             Scope::Apart => {
-                properties.push(Property::sometimes("a claim after two expiries", |_: &Self, state: &State| {
-                    state.lapses == LAPSES && state.live == state.exists && (0..N).any(|c| state.claims(c))
-                }));
+                properties.push(Property::sometimes(
+                    "a claim after two expiries",
+                    |_: &Self, state: &State| {
+                        state.lapses == LAPSES
+                            && state.live == state.exists
+                            && (0..N).any(|c| state.claims(c))
+                    },
+                ));
             }
             Scope::Together => properties.extend([
                 Property::sometimes("a request is obeyed late, and undone", |_: &Self, state: &State| {

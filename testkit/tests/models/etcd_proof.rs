@@ -268,7 +268,8 @@ impl Model for EtcdProof {
         use Action::*;
         actions.extend([Tick, Failover, Begin, AtLeader, AtDeposed, Verify, Commit]);
         actions.extend([Verified { seen: 1 }, Verified { seen: 2 }, Grant, Move, Moved, Prove, GiveUp]);
-        (0..LEASES as u8).for_each(|lease| actions.extend([Revoke(lease), Expire(lease), DeposedRevokes(lease)]));
+        (0..LEASES as u8)
+            .for_each(|lease| actions.extend([Revoke(lease), Expire(lease), DeposedRevokes(lease)]));
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
@@ -320,7 +321,11 @@ const STANDS: &str = "S1: while the deadline lasts, the record stands";
 
 #[test]
 fn the_proofs_hold_where_they_are_used() {
-    holds("etcd, keep-alive on servers with the fix", EtcdProof { proof: Proof::KeepAlive, fixed: true }, 500);
+    holds(
+        "etcd, keep-alive on servers with the fix",
+        EtcdProof { proof: Proof::KeepAlive, fixed: true },
+        500,
+    );
     for fixed in [false, true] {
         holds("etcd, swap", EtcdProof { proof: Proof::Swap, fixed }, 5_000);
     }

@@ -23,6 +23,7 @@ mod check;
 mod deadline;
 mod etcd;
 mod etcd_proof;
+mod raft;
 mod raft_proof;
 mod zk;
 mod zk_proof;

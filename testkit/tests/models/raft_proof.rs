@@ -199,7 +199,9 @@ impl RaftProof {
                 state.offices[n as usize] = Office::Out;
                 state.leaves += 1;
             }
-            Action::Take(n) if n == state.leader && state.offices[n as usize] == Office::Out && state.alive => {
+            Action::Take(n)
+                if n == state.leader && state.offices[n as usize] == Office::Out && state.alive =>
+            {
                 let pending = &mut state.pending[n as usize];
                 if self.0 != Variant::SettledByRound && std::mem::replace(pending, false) {
                     state.alive = false;
@@ -295,7 +297,11 @@ fn a_confirmed_renewal_is_proof() {
 #[test]
 fn naive_proofs_are_caught() {
     breaks("raft, renewals not confirmed", RaftProof(Variant::Unconfirmed), STANDS);
-    breaks("raft, leader's lease, votes right after a restart", RaftProof(Variant::LeaseReadVotesAtOnce), STANDS);
+    breaks(
+        "raft, leader's lease, votes right after a restart",
+        RaftProof(Variant::LeaseReadVotesAtOnce),
+        STANDS,
+    );
     breaks("raft, no full TTL under a new leader", RaftProof(Variant::NoFullTtl), STANDS);
     breaks("raft, office taken by a round alone", RaftProof(Variant::SettledByRound), KEPT);
     breaks("raft, renewed while expiring", RaftProof(Variant::RenewsExpiring), KEPT);

@@ -1,6 +1,6 @@
 //! The queue of the ZooKeeper backend: `backend-zk/src/{candidacy,entry,record}.rs`.
 //!
-//! Three processes with a session and a candidacy each. Connections are lost twice while a record is being created,
+//! Three processes with a session and a candidacy each. A connection is lost while a record is being created,
 //! two sessions expire, an administrator expires one of a waiting candidate and removes the empty parent once, every
 //! candidacy may be dropped at any step, and followers may lag: a list shows any state that is not older than what
 //! the session has seen.
@@ -21,7 +21,7 @@ use crate::check::{breaks, holds};
 
 const N: usize = 3;
 const LAPSES: u8 = 2;
-const DISCONNECTS: u8 = 2;
+const DISCONNECTS: u8 = 1;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Variant {
@@ -184,7 +184,8 @@ impl State {
     /// Forgets what no later step can see, and numbers the revisions without gaps, so that histories which make no
     /// difference lead to one state.
     fn tidy(mut self) -> Self {
-        let last_end = |c: u8| self.nodes[c as usize].map(|node| node.ended).into_iter().max().filter(|end| *end > 0);
+        let last_end =
+            |c: u8| self.nodes[c as usize].map(|node| node.ended).into_iter().max().filter(|end| *end > 0);
         let lists_from = |c: usize| match self.phases[c] {
             Phase::Listing => self.seen[c],
             Phase::Creating { .. } if self.answered[c] => self.node(c).created,
@@ -319,7 +320,9 @@ impl ZkQueue {
             (Action::Cancel(c), Phase::Creating { kept: true }) => {
                 state.phases[c] = Phase::Creating { kept: false };
             }
-            (Action::Cancel(c), Phase::Unknown { kept: true }) => state.phases[c] = Phase::Unknown { kept: false },
+            (Action::Cancel(c), Phase::Unknown { kept: true }) => {
+                state.phases[c] = Phase::Unknown { kept: false }
+            }
             (Action::Cancel(c), Phase::Listing | Phase::Waiting { .. }) => state.phases[c] = Phase::Leaving,
             (Action::Resign(c), Phase::Leading) => state.phases[c] = Phase::Leaving,
             (Action::Delete(c), Phase::Leaving) => {
@@ -352,7 +355,11 @@ impl ZkQueue {
             }
             Action::AdminExpires(c) => {
                 let waits = matches!(state.phases[c], Phase::Waiting { .. });
-                if state.expired_by_admin || !waits || !state.stands(c) || state.ahead(c, state.revision).is_none() {
+                if state.expired_by_admin
+                    || !waits
+                    || !state.stands(c)
+                    || state.ahead(c, state.revision).is_none()
+                {
                     return None;
                 }
                 state.expired_by_admin = true;
@@ -376,7 +383,14 @@ impl ZkQueue {
 fn target(action: Action) -> usize {
     use Action::*;
     match action {
-        Campaign(c) | Create(c) | Created(c) | Disconnect(c) | Late(c) | Dropped(c) | Find(c) | List(c, _) => c,
+        Campaign(c)
+        | Create(c)
+        | Created(c)
+        | Disconnect(c)
+        | Late(c)
+        | Dropped(c)
+        | Find(c)
+        | List(c, _) => c,
         SeesEnd(c) | Cancel(c) | Resign(c) | Delete(c) | Notices(c) => c,
         Lapse(c) | Expire(c) | AdminExpires(c) => c,
         RemoveParent => 0,
@@ -461,9 +475,10 @@ impl Model for ZkQueue {
             Property::sometimes("a claim after two expiries", |_: &Self, state: &State| {
                 state.lapses == LAPSES && state.live == state.exists && (0..N).any(|c| state.claims(c))
             }),
-            Property::sometimes("a leader sleeps past its deadline while another leads", |_: &Self, state: &State| {
-                (0..N).filter(|c| state.phases[*c] == Phase::Leading).count() == 2
-            }),
+            Property::sometimes(
+                "a leader sleeps past its deadline while another leads",
+                |_: &Self, state: &State| (0..N).filter(|c| state.phases[*c] == Phase::Leading).count() == 2,
+            ),
             Property::sometimes("a claim on the node of a lost reply", |_: &Self, state: &State| {
                 state.disconnects > 0 && state.claims(0) && state.nodes[0][0].created == 1
             }),

@@ -72,9 +72,13 @@ enum Renewal {
 enum Leader {
     Awake,
     /// `seen`: how many messages lay before it at the last tick.
-    Asleep { seen: u8 },
+    Asleep {
+        seen: u8,
+    },
     /// Resumed; a ping is due, and may come after so many messages.
-    Owes { seen: u8 },
+    Owes {
+        seen: u8,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -177,7 +181,9 @@ impl ZkProof {
                     state.up.push(Up::Touches);
                 }
             }
-            (Down::Synced, Renewal::Syncing { age, slow: true, second: false }) if self.0 != Proof::OneSync => {
+            (Down::Synced, Renewal::Syncing { age, slow: true, second: false })
+                if self.0 != Proof::OneSync =>
+            {
                 state.renewal = Renewal::Syncing { age, slow: false, second: true };
                 state.synced_twice = true;
                 state.send(Up::Sync);
@@ -281,7 +287,9 @@ impl Model for ZkProof {
 
     fn actions(&self, _: &State, actions: &mut Vec<Action>) {
         use Action::*;
-        actions.extend([Tick, Begin, Follower, Leader, Ping, Sleep, Wake, ClientPing, Expire, Reconnect, Failover]);
+        actions.extend([
+            Tick, Begin, Follower, Leader, Ping, Sleep, Wake, ClientPing, Expire, Reconnect, Failover,
+        ]);
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
@@ -310,9 +318,10 @@ impl Model for ZkProof {
                 state.failovers == 1 && state.left == TTL - 1 && state.renewal == Renewal::None
             }),
             Property::sometimes("a second sync", |_: &Self, state: &State| state.synced_twice),
-            Property::sometimes("a session that expires while its writes are on their way", |_: &Self, state: &State| {
-                state.session.is_none() && state.renewal != Renewal::None
-            }),
+            Property::sometimes(
+                "a session that expires while its writes are on their way",
+                |_: &Self, state: &State| state.session.is_none() && state.renewal != Renewal::None,
+            ),
             Property::sometimes("a leader that was stopped", |_: &Self, state: &State| {
                 matches!(state.leader, Leader::Owes { .. })
             }),
