@@ -160,7 +160,8 @@ impl EtcdProof {
                 Renewal::Answered { age, term: 1 }
             }
             (Action::Prove, Renewal::Answered { age, .. }) if self.proof == Proof::KeepAliveTrusted => {
-                return Some(state.prove(age));
+                state.prove(age);
+                return Some(());
             }
             (Action::Verify, Renewal::Answered { age, term }) => Renewal::Verifying { age, term },
             // Only the newest leader commits; the record is compared when the entry is applied.
@@ -176,7 +177,8 @@ impl EtcdProof {
                     return None;
                 }
                 if seen == term || self.proof == Proof::KeepAliveWithoutTerm {
-                    return Some(state.prove(age));
+                    state.prove(age);
+                    return Some(());
                 }
                 Renewal::None
             }
@@ -195,7 +197,8 @@ impl EtcdProof {
                 Renewal::Granted { age }
             }
             (Action::Prove, Renewal::Granted { age }) if self.proof == Proof::SwapProvenByGrant => {
-                return Some(state.prove(age));
+                state.prove(age);
+                return Some(());
             }
             (Action::Move, Renewal::Granted { age }) if self.proof == Proof::SwapCountsFromMove => {
                 let _ = age;
@@ -213,7 +216,8 @@ impl EtcdProof {
             }
             (Action::Prove, Renewal::Moved { age }) => {
                 (0..state.present as usize).for_each(|old| state.revoking[old] = true);
-                return Some(state.prove(age));
+                state.prove(age);
+                return Some(());
             }
             _ => return None,
         };
