@@ -13,20 +13,28 @@ use crate::{ElectorExt, Kind, LeadershipHandle};
 /// No future is polled this often before it is ready or waits for somebody.
 const MANY: usize = 10_000;
 
-/// What became of the work: whether its leadership still held when it was dropped.
+/// Sees the work begin and end.
 #[derive(Clone, Default)]
-struct Witness(Arc<Mutex<Option<(LeadershipHandle, Option<bool>)>>>);
+struct Witness(Arc<Mutex<Option<Seen>>>);
+
+#[derive(Clone)]
+struct Seen {
+    leadership: LeadershipHandle,
+    /// Whether the leadership still held when the work was dropped, once it was.
+    led: Option<bool>,
+}
 
 impl Witness {
     fn begin(&self, leadership: &LeadershipHandle) -> Working {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((leadership.clone(), None));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Seen { leadership: leadership.clone(), led: None });
         Working(self.clone())
     }
 
     /// Panics unless the claim is over, and the work was over before.
     fn work_ended_first(&self, polls: usize) {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((leadership, led)) = seen {
+        if let Some(Seen { leadership, led }) = seen {
             assert_eq!(led, Some(true), "dropped after {polls} polls: the work outlived the leadership");
             assert!(leadership.check().is_err(), "dropped after {polls} polls: the claim outlived lead");
         }
@@ -38,8 +46,8 @@ struct Working(Witness);
 
 impl Drop for Working {
     fn drop(&mut self) {
-        if let Some((leadership, led)) = &mut *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            *led = Some(leadership.check().is_ok());
+        if let Some(seen) = &mut *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            seen.led = Some(seen.leadership.check().is_ok());
         }
     }
 }
