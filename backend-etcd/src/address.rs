@@ -158,17 +158,23 @@ fn host(text: &str) -> Result<String> {
             if address.parse::<std::net::Ipv6Addr>().is_err() {
                 return Err(wrong("is no IPv6 address"));
             }
+            if !port.is_empty() && !port.starts_with(':') {
+                return Err(wrong("has something other than a port after the ']'"));
+            }
             (format!("[{address}]"), port.strip_prefix(':'))
         }
-        None => match text.split_once(':') {
-            Some((name, port)) => (name.to_owned(), Some(port)),
-            None => (text.to_owned(), None),
-        },
+        None => {
+            let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+            if name.is_empty() {
+                return Err(wrong("has no name"));
+            }
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
+                return Err(wrong("has a name with other than ASCII letters, digits, '.', '-' and '_'"));
+            }
+            (name.to_owned(), port)
+        }
     };
     let port = port.unwrap_or(DEFAULT_PORT);
-    if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(wrong("has no name"));
-    }
     match port.parse::<u16>() {
         Ok(1..) => Ok(format!("{name}:{port}")),
         _ => Err(wrong("has a port that is none")),
@@ -248,6 +254,8 @@ mod tests {
             ("etcd://h:port", "a port that is none"),
             ("etcd://h:0", "a port that is none"),
             ("etcd://[::1", "lacks a ']'"),
+            ("etcd://[::1]2379", "other than a port after the ']'"),
+            ("etcd://h%zz", "a name with other than ASCII letters"),
             ("etcd://h/election", "give the root as ?root=/election"),
             ("etcd://h?ca=/x", "give etcds://"),
             ("etcds://h", "needs ca=FILE"),

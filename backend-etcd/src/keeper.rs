@@ -150,10 +150,16 @@ impl Keeper {
     }
 }
 
+/// How long one attempt to open a session may take.
+pub(crate) fn opening_attempt(config: &Config) -> Duration {
+    // In this order, and no clamp, which panics: the timeout may be the shorter one.
+    (config.ttl / 4).max(Duration::from_millis(50)).min(config.timeout)
+}
+
 /// Grants the lease of a new session, within the configured timeout.
 pub(crate) async fn open(servers: &Arc<Servers>, config: &Config, clock: &dyn Clock) -> Result<Granted> {
     let start = Instant::now();
-    let attempt = (config.ttl / 4).clamp(Duration::from_millis(50), config.timeout);
+    let attempt = opening_attempt(config);
     let mut backoff = Backoff::default();
     loop {
         let ttl = config.ttl_seconds();

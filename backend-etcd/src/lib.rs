@@ -42,6 +42,8 @@ mod feed;
 mod fence;
 mod keeper;
 mod keys;
+#[cfg(test)]
+mod misuse;
 mod observe;
 mod proof;
 mod record;

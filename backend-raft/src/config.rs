@@ -55,6 +55,9 @@ impl NodeConfig {
     }
 }
 
+/// A longer wait for a leader or a connection is a mistake in units, and openraft counts milliseconds in sums of it.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
 /// The timings of Raft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RaftTiming {
@@ -164,6 +167,9 @@ impl RaftConfig {
         if self.patience.is_zero() {
             return invalid("patience is 0: give the time that connecting may take, some seconds".into());
         }
+        if self.patience > MAX_WAIT {
+            return invalid(format!("patience is {:?}: give at most {MAX_WAIT:?}", self.patience));
+        }
         Ok(())
     }
 
@@ -212,17 +218,20 @@ impl RaftTiming {
         if heartbeat < Duration::from_millis(2) {
             return invalid(format!("heartbeat is {heartbeat:?}: give at least 2 ms"));
         }
-        if election_min < heartbeat * 2 {
+        if election_min < heartbeat.saturating_mul(2) {
             return invalid(format!(
                 "election_min is {election_min:?} with a heartbeat of {heartbeat:?}: give at least twice the \
                  heartbeat, three times if in doubt"
             ));
         }
-        if election_max < election_min + heartbeat {
+        if election_max < election_min.saturating_add(heartbeat) {
             return invalid(format!(
                 "election_max is {election_max:?} with an election_min of {election_min:?}: give twice \
                  election_min, so that two members seldom stand at once"
             ));
+        }
+        if election_max > MAX_WAIT {
+            return invalid(format!("election_max is {election_max:?}: give at most {MAX_WAIT:?}"));
         }
         Ok(())
     }

@@ -55,7 +55,9 @@ impl Timing {
     /// How long after a proven renewal was sent a leadership may be claimed; zero if the margins eat it up.
     #[must_use]
     pub fn validity(&self) -> Duration {
-        self.ttl.mul_f64((1.0 - self.drift).clamp(0.0, 1.0)).saturating_sub(self.margin)
+        let trusted = if self.drift.is_nan() { 0.0 } else { (1.0 - self.drift).clamp(0.0, 1.0) };
+        // Longer ones are refused; capped, they are in the range of the multiplication.
+        self.ttl.min(Self::MAX_TTL).mul_f64(trusted).saturating_sub(self.margin)
     }
 
     /// The least validity that these timings need: if one attempt fails, the next must still come in time.
@@ -63,7 +65,8 @@ impl Timing {
     /// `behind` is the number of renewals by which proof lags (0; on ZooKeeper 1).
     #[must_use]
     pub fn needed(&self, behind: u32) -> Duration {
-        self.renew_every * (behind + 1) + self.attempt_timeout * 2
+        let renewals = self.renew_every.saturating_mul(behind.saturating_add(1));
+        renewals.saturating_add(self.attempt_timeout.saturating_mul(2))
     }
 
     /// Refuses timings that do not fit together.
@@ -96,7 +99,7 @@ impl Timing {
                 "these timings lose leadership when one renewal fails: ttl {ttl:?} × (1 − drift {drift}) − \
                  margin {margin:?} = {found:?}, but {} × renew_every {renew_every:?} + 2 × attempt_timeout \
                  {attempt_timeout:?} = {needed:?} is needed: raise the ttl or lower the others",
-                behind + 1
+                behind.saturating_add(1)
             )));
         }
         Ok(())
@@ -154,8 +157,12 @@ mod tests {
             Timing { renew_every: Duration::ZERO, ..good },
             Timing { attempt_timeout: Duration::ZERO, ..good },
             Timing { margin: Duration::from_secs(5), ..good },
+            // Their sums are beyond what a duration holds.
+            Timing { renew_every: Duration::MAX, ..good },
+            Timing { attempt_timeout: Duration::MAX, ..good },
         ] {
             assert!(bad.validate(0).is_err(), "{bad:?}");
+            let _ = bad.validity();
         }
     }
 }

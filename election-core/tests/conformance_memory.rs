@@ -38,6 +38,10 @@ impl Fixture for Memory {
         self.0.records(election)
     }
 
+    async fn watches(&self) -> Option<usize> {
+        Some(self.0.observers())
+    }
+
     async fn delete_record(&self, election: &ElectionName, token: FencingToken) {
         assert!(self.0.delete_record(election, token), "no record of {election} has the token {token}");
     }

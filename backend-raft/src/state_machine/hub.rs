@@ -53,13 +53,21 @@ pub(crate) struct Hub {
     sessions: HashMap<SessionId, Vec<mpsc::Sender<SessionEvent>>>,
     /// A `watch` channel keeps the newest state only: what an observer may skip costs no memory.
     elections: HashMap<String, watch::Sender<View>>,
+    /// How many elections there may be before those that nobody watches any more are looked for.
+    room: usize,
 }
+
+/// The least of that number.
+const ROOM: usize = 64;
 
 impl Hub {
     /// Watches a session, from the state as it is now.
     pub(crate) fn watch_session(&mut self, session: SessionId) -> mpsc::Receiver<SessionEvent> {
         let (events, receiver) = mpsc::channel(BACKLOG);
-        self.sessions.entry(session).or_default().push(events);
+        let watchers = self.sessions.entry(session).or_default();
+        // A client that connects again and again leaves nothing behind.
+        watchers.retain(|watcher| !watcher.is_closed());
+        watchers.push(events);
         receiver
     }
 
@@ -67,6 +75,12 @@ impl Hub {
     pub(crate) fn watch_election(&mut self, election: &str, view: View) -> watch::Receiver<View> {
         if let Some(views) = self.elections.get(election) {
             return views.subscribe();
+        }
+        // An election that never changes tells nobody that its last observer has left. Looked for when their number
+        // has doubled, so that it costs each observer little.
+        if self.elections.len() >= self.room {
+            self.elections.retain(|_, views| views.receiver_count() > 0);
+            self.room = ROOM.max(self.elections.len() * 2);
         }
         let (views, receiver) = watch::channel(view);
         self.elections.insert(election.to_owned(), views);
@@ -112,5 +126,39 @@ impl Hub {
     pub(crate) fn clear(&mut self) {
         self.sessions.clear();
         self.elections.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observers_that_have_gone_leave_nothing_behind() {
+        let mut hub = Hub::default();
+        let view = View { at: 1, leader: None };
+        let kept = hub.watch_election("kept", view.clone());
+        for i in 0..10 * ROOM {
+            drop(hub.watch_election(&format!("e{i}"), view.clone()));
+            assert!(hub.elections.len() <= ROOM);
+        }
+        assert!(hub.elections.contains_key("kept"));
+        drop(kept);
+    }
+
+    #[test]
+    fn a_session_watched_again_and_again_has_one_watcher() {
+        let mut hub = Hub::default();
+        let mut last = hub.watch_session(7);
+        for _ in 0..10 {
+            last = hub.watch_session(7);
+        }
+        assert_eq!(
+            hub.sessions[&7].len(),
+            2,
+            "the last one, and the one before it, which was there when it came"
+        );
+        hub.send(7, &SessionEvent::Gone);
+        assert_eq!(last.try_recv(), Ok(SessionEvent::Gone));
     }
 }

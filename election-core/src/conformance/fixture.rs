@@ -14,7 +14,7 @@ use crate::token::FencingToken;
 pub enum Needs {
     /// It may: a fixture on a shared service is enough, with a root (a namespace) of its own.
     Shared,
-    /// It may not: it stops and starts the service.
+    /// It may not: it stops and starts the service, or counts what is in all of it.
     Own,
 }
 
@@ -54,6 +54,12 @@ pub trait Fixture: Send + Sync {
 
     /// How many candidates' records an election has, asked of the service itself.
     async fn records(&self, election: &ElectionName) -> usize;
+
+    /// How many watches the service keeps at present for all of its clients, asked of the service itself. `None` if
+    /// it does not tell; the law about them then says nothing. Called under [`Needs::Own`] only.
+    async fn watches(&self) -> Option<usize> {
+        None
+    }
 
     /// Deletes the leader's record, which has this token, behind its back.
     async fn delete_record(&self, election: &ElectionName, token: FencingToken);

@@ -32,6 +32,13 @@ macro_rules! conformance_tests {
                 a_waiter_that_leaves_the_queue_harms_nobody
                 a_campaign_dropped_behind_a_severed_link_goes_in_time
             }
+            lead Shared {
+                a_lead_dropped_anywhere_leaves_nothing
+                a_lead_dropped_while_it_drains_leaves_nothing
+            }
+            leftovers Own {
+                an_observation_dropped_anywhere_leaves_nothing
+            }
             takeover Shared {
                 a_successor_leads_in_time_after_a_crash
                 a_severed_leader_is_over_before_its_successor_claims
@@ -80,6 +87,7 @@ macro_rules! conformance_tests {
                 a_hundred_observers_see_a_change
                 a_severed_observer_says_so_and_goes_on
                 an_observer_outlives_its_process_session
+                a_next_dropped_anywhere_loses_nothing
                 an_observation_ends_with_its_coordinator
             }
             isolation Shared {

@@ -44,6 +44,8 @@ pub mod close;
 mod fixture;
 pub mod isolation;
 mod laws;
+pub mod lead;
+pub mod leftovers;
 pub mod loss;
 pub mod observe;
 pub mod outage;

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 
 use super::fixture::{Fixture, Process};
-use super::support::{Campaign, PATIENCE, elector, lead, within};
+use super::support::{Campaign, PATIENCE, Stage, drop_at_poll, elector, lead, within};
 use crate::{ElectionName, FencingToken, Kind, Leader, LeaderEvent, LeaderEvents};
 
 /// One observer, which asserts what holds along every stream.
@@ -200,6 +200,39 @@ pub async fn an_observer_outlives_its_process_session(fixture: &dyn Fixture) {
     observer.sees(leader.token()).await;
     leader.resign().await.expect("confirmed");
     observer.sees_vacancy().await;
+}
+
+/// Whoever gives up waiting for the next item, after whatever number of polls, is given it the next time.
+pub async fn a_next_dropped_anywhere_loses_nothing(fixture: &dyn Fixture) {
+    let (process, watching, election) =
+        (fixture.process().await, fixture.process().await, fixture.election("e"));
+    for polls in 1..=4 {
+        let leader = lead(&*process, &election).await;
+        let mut events = elector(&*watching, &election).observe();
+        let first = persist(&mut events, polls).await;
+        assert_eq!(
+            first.leader().map(|leader| leader.token),
+            Some(leader.token()),
+            "after {polls} polls each"
+        );
+        // At rest, it is dropped once more, and misses nothing of what comes then.
+        assert!(!matches!(drop_at_poll(events.next(), polls).await, Stage::Done(_)));
+        leader.resign().await.expect("confirmed");
+        assert_eq!(persist(&mut events, polls).await, LeaderEvent::Vacant, "after {polls} polls each");
+    }
+}
+
+/// The next item, by futures that are dropped after so many polls each.
+async fn persist(events: &mut LeaderEvents, polls: usize) -> LeaderEvent {
+    within(PATIENCE, "an item for whoever asks again and again", async {
+        loop {
+            if let Stage::Done(item) = drop_at_poll(events.next(), polls).await {
+                return item.expect("a stream goes on until it is dropped").expect("no final error");
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
 }
 
 /// An observation ends only with a final error: here, that its coordinator was closed.

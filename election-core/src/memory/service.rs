@@ -149,6 +149,12 @@ impl Service {
         self.inner.look(|state| state.tokens(election))
     }
 
+    /// How many observers follow an election.
+    #[must_use]
+    pub fn observers(&self) -> usize {
+        self.inner.look(|state| state.subscriptions())
+    }
+
     /// How many sessions are open.
     #[must_use]
     pub fn sessions(&self) -> usize {

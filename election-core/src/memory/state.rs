@@ -193,6 +193,11 @@ impl State {
         self.election(name).changes.subscribe()
     }
 
+    /// How many subscriptions there are, of all elections.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.elections.values().map(|election| election.changes.receiver_count()).sum()
+    }
+
     pub(super) fn records(&self, name: &ElectionName) -> usize {
         self.elections.get(name).map_or(0, |election| election.queue.len())
     }

@@ -1,0 +1,74 @@
+//! Whatever is asked for is refused with a reason, or safe.
+#![allow(missing_docs)]
+
+use std::time::Duration;
+
+use backend_raft::{NodeConfig, RaftConfig, RaftTiming};
+use election_core::Kind;
+use proptest::prelude::*;
+
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        4 => (0u64..200_000).prop_map(Duration::from_millis),
+        1 => (any::<u64>(), 0u32..1_000_000_000).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos)),
+        1 => Just(Duration::ZERO),
+        1 => Just(Duration::from_nanos(1)),
+        1 => Just(Duration::MAX),
+    ]
+}
+
+/// Texts that look like URLs of ours, and others.
+fn text() -> impl Strategy<Value = String> {
+    let parameter = "(node|data|listen|cluster|profile|ttl|patience|snapshot_every|keep_entries)=([0-9]{0,22}(ms|s|m|h)?|[ -~]{0,12}|\\PC{0,6})";
+    let url = ("raft", "[a-z0-9.:@,%\\[\\]/-]{0,30}", prop::collection::vec(parameter, 0..4))
+        .prop_map(|(scheme, authority, query)| format!("{scheme}://{authority}?{}", query.join("&")));
+    prop_oneof![url, any::<String>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn a_config_is_refused_or_safe(
+        ttl in duration(), patience in duration(), heartbeat in duration(), election_min in duration(),
+        election_max in duration(), id in any::<u64>(),
+    ) {
+        let mut config = RaftConfig::new(["h1:7001", "h2:7001", "h3:7001"]).with_ttl(ttl);
+        config = config.with_node(NodeConfig::new(id % 5, "/data"));
+        config.patience = patience;
+        config.raft = RaftTiming { heartbeat, election_min, election_max };
+        match config.validate() {
+            Ok(()) => {
+                prop_assert!((1..=3).contains(&(id % 5)));
+                let timing = config.session;
+                prop_assert!(timing.validity().as_secs_f64() / (1.0 - timing.drift) <= ttl.as_secs_f64() * (1.0 + 1e-9));
+                prop_assert!(timing.validity() >= timing.renew_every + timing.attempt_timeout * 2);
+                // Two heartbeats fit into the shortest wait, and the waits of two members differ.
+                prop_assert!(heartbeat * 2 <= election_min && election_min < election_max);
+                prop_assert!(!patience.is_zero());
+            }
+            Err(error) => prop_assert_eq!(error.kind(), Kind::InvalidConfig),
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in text()) {
+        if let Err(error) = RaftConfig::from_url(&text) {
+            prop_assert_eq!(error.kind(), Kind::InvalidConfig);
+        }
+    }
+
+    #[test]
+    fn a_url_says_what_is_read(
+        members in prop::collection::hash_set("[a-z][a-z0-9-]{0,8}:[1-9][0-9]{0,3}", 1..4),
+        ttl in 20u64..100_000, patience in 1u64..60_000, cluster in "[a-z]{1,9}",
+    ) {
+        let members: Vec<String> = members.into_iter().collect();
+        let url = format!("raft://{}?ttl={ttl}ms&patience={patience}ms&cluster={cluster}", members.join(","));
+        let read = RaftConfig::from_url(&url).unwrap();
+        prop_assert_eq!(read.members, members);
+        prop_assert_eq!(read.session.ttl, Duration::from_millis(ttl));
+        prop_assert_eq!(read.patience, Duration::from_millis(patience));
+        prop_assert_eq!(read.cluster, cluster);
+    }
+}
