@@ -56,7 +56,7 @@ fn nanos(duration: Duration) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(8_000))]
 
     #[test]
     fn a_timing_is_refused_with_a_reason_or_safe(timing in timing(), behind in prop_oneof![0u32..3, any::<u32>()]) {

@@ -28,6 +28,8 @@ enum Proof {
     OneBehind,
     /// The client's pings are proof, though the follower answers them.
     PingsTrusted,
+    /// Whoever is connected leads until the client library says `Expired`, at 7/5 of the timeout without an answer.
+    ClientsExpired,
     /// A committed write proves itself.
     NotBehind,
     /// The next renewal follows at once.
@@ -192,7 +194,11 @@ impl ZkProof {
             }
             (Down::Committed, Renewal::Writing { age }) => {
                 state.renewal = Renewal::None;
-                let proven = TTL - if self.0 == Proof::NotBehind { age } else { state.sent };
+                let proven = match self.0 {
+                    Proof::ClientsExpired => TTL * 7 / 5 - age,
+                    Proof::NotBehind => TTL - age,
+                    _ => TTL - state.sent,
+                };
                 if state.left > 0 {
                     state.proven |= proven > state.left;
                     state.left = state.left.max(proven);

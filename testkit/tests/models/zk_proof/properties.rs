@@ -84,6 +84,7 @@ fn one_renewal_behind_is_proof() {
 #[test]
 fn naive_proofs_are_caught() {
     breaks("zookeeper, pings trusted", ZkProof(Proof::PingsTrusted), STANDS);
+    breaks("zookeeper, until the client says expired", ZkProof(Proof::ClientsExpired), STANDS);
     breaks("zookeeper, a write proves itself", ZkProof(Proof::NotBehind), STANDS);
     breaks("zookeeper, no gap between renewals", ZkProof(Proof::NoGap), STANDS);
     breaks("zookeeper, no sync before the write", ZkProof(Proof::NoSync), STANDS);
