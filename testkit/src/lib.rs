@@ -4,6 +4,9 @@
 //! | --- | --- |
 //! | [`etcd`], [`zk`], [`raft`] | real servers, one or three of them, on free loopback ports or each on a host of its own, in temporary folders |
 //! | [`net`] | a network of hosts, each a namespace of its own, and what may happen to packets between them |
+//! | [`ground`] | three servers and workers of ours, each on a host of its own |
+//! | [`nemesis`] | the faults that a ground has to bear |
+//! | [`chaos`] | the runner that lets them loose by a seed, and has the histories checked |
 //! | [`proxy`] | a TCP proxy that loses, refuses or delays what passes through it |
 //! | [`interop`] | other people's candidates: `etcdctl elect` and Curator's `LeaderLatch` |
 //! | [`checker`] | whether what they recorded is what the contract allows, with counts and margins |

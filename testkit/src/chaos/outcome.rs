@@ -31,7 +31,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The verdict. A margin that is not above zero is a broken law too.
+    /// What the checker decides.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.report.verdict()

@@ -37,7 +37,9 @@ pub(super) fn has_begun(events: &[Event], incarnation: u32) -> bool {
 pub(super) fn last_claim(events: &[Event], moment: Stamp) -> Option<u64> {
     let mut before = events.iter().rev().filter(|event| event.mono_ns <= moment.mono_ns);
     let last = before.find(|event| decides(event));
-    last.filter(|event| event.phase == Phase::Ok).and_then(|event| event.token)
+    // A resign that went well is no claim.
+    let claims = |event: &&Event| matches!(event.op, Op::Check | Op::Campaign) && event.phase == Phase::Ok;
+    last.filter(claims).and_then(|event| event.token)
 }
 
 /// True for what begins, confirms or ends a claim.
@@ -84,9 +86,13 @@ mod tests {
             at(30, Op::Check, Phase::Ok, Some(7)),
             at(35, Op::Unit, Phase::Ok, Some(7)),
             at(40, Op::Resign, Phase::Invoke, Some(7)),
+            at(41, Op::Check, Phase::Fail, Some(7)),
+            at(48, Op::Resign, Phase::Ok, Some(7)),
             at(50, Op::Campaign, Phase::Invoke, None),
         ];
-        for (when, token) in [(5, None), (15, None), (25, Some(7)), (37, Some(7)), (45, None), (60, None)] {
+        for (when, token) in
+            [(5, None), (15, None), (25, Some(7)), (37, Some(7)), (45, None), (49, None), (60, None)]
+        {
             assert_eq!(last_claim(&events, moment(when)), token, "at {when}");
         }
     }
