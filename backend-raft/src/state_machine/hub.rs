@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use super::command::{CandidacyId, Effect, SessionId};
-use super::state::{LeaderRecord, Standing, State};
+use super::state::State;
+use super::views::{LeaderRecord, Standing};
 
 /// How many events a session's watcher may lag behind before its stream is ended. It then connects again and
 /// reads the whole state, which costs less than an unbounded queue.
@@ -53,13 +54,18 @@ pub(crate) struct Hub {
     sessions: HashMap<SessionId, Vec<mpsc::Sender<SessionEvent>>>,
     /// A `watch` channel keeps the newest state only: what an observer may skip costs no memory.
     elections: HashMap<String, watch::Sender<View>>,
+    /// At so many of them those are forgotten that nobody observes any more: names are free to make up.
+    sweep_at: usize,
 }
 
 impl Hub {
     /// Watches a session, from the state as it is now.
     pub(crate) fn watch_session(&mut self, session: SessionId) -> mpsc::Receiver<SessionEvent> {
         let (events, receiver) = mpsc::channel(BACKLOG);
-        self.sessions.entry(session).or_default().push(events);
+        let watchers = self.sessions.entry(session).or_default();
+        // A quiet session's watchers are not sent anything, so nothing else finds out that they have gone.
+        watchers.retain(|watcher| !watcher.is_closed());
+        watchers.push(events);
         receiver
     }
 
@@ -67,6 +73,10 @@ impl Hub {
     pub(crate) fn watch_election(&mut self, election: &str, view: View) -> watch::Receiver<View> {
         if let Some(views) = self.elections.get(election) {
             return views.subscribe();
+        }
+        if self.elections.len() >= self.sweep_at {
+            self.elections.retain(|_, views| views.receiver_count() > 0);
+            self.sweep_at = 1024 + 2 * self.elections.len();
         }
         let (views, receiver) = watch::channel(view);
         self.elections.insert(election.to_owned(), views);
@@ -112,5 +122,28 @@ impl Hub {
     pub(crate) fn clear(&mut self) {
         self.sessions.clear();
         self.elections.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_watches_any_more_is_forgotten() {
+        let mut hub = Hub::default();
+        let view = || View { at: 1, leader: None };
+        let held = hub.watch_election("held", view());
+        for n in 0..20_000 {
+            hub.watch_election(&format!("made-up-{n}"), view());
+        }
+        assert!(hub.elections.len() < 3000, "{}", hub.elections.len());
+        assert!(hub.elections.contains_key("held"));
+        drop(held);
+        let _kept = hub.watch_session(1);
+        for _ in 0..1000 {
+            hub.watch_session(1);
+        }
+        assert!(hub.sessions[&1].len() <= 2, "{}", hub.sessions[&1].len());
     }
 }
