@@ -10,7 +10,7 @@ pub use election_core::*;
 ///
 /// | scheme | feature | service |
 /// | --- | --- | --- |
-/// | `raft://` | `raft` (default) | an embedded Raft group, as a member or as a client |
+/// | `rafts://`, `raft://` | `raft` (default) | an embedded Raft group, as a member or as a client, over TLS or plain |
 /// | `etcd://`, `etcds://` | `etcd` | an etcd cluster, plain or over TLS |
 /// | `zk://` | `zk` | a ZooKeeper ensemble |
 ///
@@ -28,19 +28,19 @@ pub async fn connect(url: &str) -> Result<std::sync::Arc<dyn Coordinator>> {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     match scheme {
         #[cfg(feature = "raft")]
-        "raft" => Ok(backend_raft::connect(url).await?),
+        "raft" | "rafts" => Ok(backend_raft::connect(url).await?),
         #[cfg(feature = "etcd")]
         "etcd" | "etcds" => Ok(backend_etcd::connect(url).await?),
         #[cfg(feature = "zk")]
         "zk" => Ok(backend_zk::connect(url).await?),
         #[cfg(not(feature = "raft"))]
-        "raft" => Err(feature_off(scheme, "raft")),
+        "raft" | "rafts" => Err(feature_off(scheme, "raft")),
         #[cfg(not(feature = "etcd"))]
         "etcd" | "etcds" => Err(feature_off(scheme, "etcd")),
         #[cfg(not(feature = "zk"))]
         "zk" => Err(feature_off(scheme, "zk")),
         _ => Err(Error::invalid_config(format!(
-            "unknown scheme {scheme:?} in the URL: give raft://, etcd://, etcds:// or zk://"
+            "unknown scheme {scheme:?} in the URL: give rafts://, raft://, etcd://, etcds:// or zk://"
         ))),
     }
 }
@@ -68,8 +68,18 @@ mod tests {
             let error = connect(url).await.unwrap_err();
             assert_eq!(error.kind(), Kind::InvalidConfig);
             let text = error.to_string();
-            assert!(text.contains("raft://, etcd://, etcds:// or zk://"), "{text}");
+            assert!(text.contains("rafts://, raft://, etcd://, etcds:// or zk://"), "{text}");
             assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[cfg(feature = "raft")]
+    #[tokio::test]
+    async fn an_embedded_raft_protects_what_it_sends_or_is_told_not_to() {
+        for (url, says) in [("rafts://h1:1", "ca is missing"), ("raft://h1:1", "plaintext=yes")] {
+            let error = connect(url).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidConfig);
+            assert!(error.to_string().contains(says), "{error}");
         }
     }
 

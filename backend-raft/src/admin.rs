@@ -11,6 +11,9 @@ use crate::network::{Group, Request, Response};
 use crate::state_machine::{CandidacyId, Command, Outcome};
 
 /// An administrator's access to a group. It has no session and campaigns for nothing.
+///
+/// With TLS, [`remove`](Self::remove) and [`end_session`](Self::end_session) need a certificate for
+/// `NAME.admin.CLUSTER`, or a member's; a client's may look. Without, whoever reaches a member may do both.
 #[derive(Clone)]
 pub struct RaftAdmin {
     group: Arc<Group>,
@@ -46,11 +49,11 @@ impl RaftAdmin {
     /// Access to the group that `config` names. Nothing is sent yet.
     ///
     /// # Errors
-    /// `InvalidConfig` as [`RaftConfig::validate`].
+    /// `InvalidConfig` as [`RaftConfig::validate`], or if a certificate file is not in order.
     pub fn new(config: &RaftConfig) -> Result<Self> {
         config.validate()?;
         let attempt = config.session.attempt_timeout.max(config.raft.election_max);
-        let group = Group::new(&config.cluster, &config.by_id(), None, attempt);
+        let group = Group::new(&config.cluster, &config.by_id(), None, attempt, &config.security()?);
         Ok(Self { group: Arc::new(group), patience: config.patience })
     }
 
@@ -59,7 +62,7 @@ impl RaftAdmin {
     }
 
     async fn remove_record(&self, command: Command) -> Result<bool> {
-        match self.ask(Request::Write(command), Operation::Resign).await? {
+        match self.ask(Request::Administer(command), Operation::Resign).await? {
             Response::Written { outcome: Outcome::Removed, .. } => Ok(true),
             Response::Written { outcome: Outcome::Absent, .. } => Ok(false),
             other => Err(error::unexpected(Operation::Resign, other)),
@@ -93,7 +96,8 @@ impl RaftAdmin {
     /// there.
     ///
     /// # Errors
-    /// `Unavailable` or `Timeout` if the group does not answer: it may then be removed or not.
+    /// `Unavailable` or `Timeout` if the group does not answer: it may then be removed or not;
+    /// `PermissionDenied` if this process's certificate is a client's.
     ///
     /// # Cancel safety
     /// Dropping the future loses the answer, perhaps not the removal.

@@ -1,6 +1,7 @@
 //! One candidacy, from before its first request until its record is gone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use election_core::backend::SessionState;
 use election_core::{Candidate, ElectionName, Error, FencingToken, Kind, Leadership, Loss, Operation};
@@ -38,7 +39,8 @@ impl Withdrawal {
                 floor: session.candidacies.floor(),
                 election: election.as_str().into(),
             };
-            let answer = group.call_counted(Request::Write(command), session.timing.ttl, &mut repeated).await;
+            let request = Request::Write { key: session.key, command };
+            let answer = group.call_counted(request, session.timing.ttl, &mut repeated).await;
             let result = match answer {
                 Ok(Response::Written { outcome: Outcome::Removed, .. }) => Ok(()),
                 // An earlier attempt whose answer was lost may have removed it.
@@ -53,6 +55,8 @@ impl Withdrawal {
                         outcome.send(Err(error::group(&error, Operation::Resign).election(&election))).ok();
                     }
                     if session.state.valid().is_ok() {
+                        // A refusal comes at once; to ask again must not become a busy loop.
+                        tokio::time::sleep(Duration::from_millis(10)).await;
                         continue;
                     }
                     // Without a session there is no record for longer than the TTL.
@@ -127,7 +131,7 @@ impl Candidacy {
             value: candidate.value().clone(),
         };
         let answer = group
-            .call(Request::Write(command), self.session.patience)
+            .call(Request::Write { key: self.session.key, command }, self.session.patience)
             .await
             .map_err(|error| error::group(&error, Operation::Campaign).election(&self.election))?;
         match answer {

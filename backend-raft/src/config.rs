@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use election_core::{Error, Result, Timing};
 
+use crate::transport::Transport;
 use crate::types::NodeId;
 
 /// Everything a coordinator on an embedded Raft group is configured with.
 ///
 /// ```
 /// use backend_raft::RaftConfig;
-/// let config = RaftConfig::from_url("raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/billing&profile=lan")?;
-/// assert_eq!(config.members.len(), 3);
+/// let config = RaftConfig::from_url("raft://127.0.0.1:7001,127.0.0.1:7002?node=1&data=/var/lib/x&profile=lan")?;
+/// assert_eq!(config.members.len(), 2);
 /// assert_eq!(config.node.as_ref().unwrap().id, 1);
 /// # Ok::<(), election_core::Error>(())
 /// ```
@@ -31,6 +32,8 @@ pub struct RaftConfig {
     pub session: Timing,
     /// How long connecting, and a campaign without a session, may take before it is an error.
     pub patience: Duration,
+    /// How what is sent is protected.
+    pub transport: Transport,
 }
 
 /// The member that a process embeds.
@@ -120,6 +123,7 @@ impl RaftConfig {
             raft: Profile::Default.raft(),
             session: Timing::for_ttl(Profile::Default.ttl()),
             patience: Duration::from_secs(5),
+            transport: Transport::default(),
         }
     }
 
@@ -170,7 +174,7 @@ impl RaftConfig {
         if self.patience > MAX_WAIT {
             return invalid(format!("patience is {:?}: give at most {MAX_WAIT:?}", self.patience));
         }
-        Ok(())
+        self.validate_transport()
     }
 
     fn validate_members(&self) -> Result<()> {

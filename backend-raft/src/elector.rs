@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::candidacy::{Candidacy, Withdrawal, Withdrawals};
 use crate::config::RaftConfig;
 use crate::error::{self, NodeError};
-use crate::network::{Group, Local};
+use crate::network::{Group, Local, Security};
 use crate::node::Node;
 use crate::observe::Observatory;
 use crate::session::Sessions;
@@ -55,20 +55,22 @@ impl RaftCoordinator {
     /// command, in any order. A client waits until its session is open.
     ///
     /// # Errors
-    /// `InvalidConfig` if the configuration cannot work, if the data directory belongs to another group or
-    /// member or is in use, or if another member refuses this one; `Unavailable`, in a client, if no Raft
-    /// leader was found within [`RaftConfig::patience`].
+    /// `InvalidConfig` if the configuration cannot work, if a certificate file is not in order, if the data
+    /// directory belongs to another group or member or is in use, or if another member refuses this one;
+    /// `Unavailable`, in a client, if no Raft leader was found within [`RaftConfig::patience`];
+    /// `PermissionDenied`, in a client, if it and the members do not accept each other's certificates.
     ///
     /// # Cancel safety
     /// Dropping the future stops what was started.
     pub async fn connect(config: RaftConfig) -> Result<Self> {
         config.validate()?;
+        let security = config.security()?;
         let node = match &config.node {
-            Some(own) => Some(Node::start(&config, own).await?),
+            Some(own) => Some(Node::start(&config, own, &security).await?),
             None => None,
         };
         let is_member = node.is_some();
-        let coordinator = Self::build(config, node);
+        let coordinator = Self::build(config, node, &security);
         if !is_member {
             let patience = coordinator.0.config.patience;
             coordinator.0.sessions.current(patience, Operation::Connect).await?;
@@ -76,7 +78,7 @@ impl RaftCoordinator {
         Ok(coordinator)
     }
 
-    fn build(config: RaftConfig, node: Option<Node>) -> Self {
+    fn build(config: RaftConfig, node: Option<Node>, security: &Security) -> Self {
         let own = node.as_ref().zip(config.node.as_ref()).map(|(node, own)| {
             let local: Arc<dyn Local> = node.service().clone();
             (own.id, local)
@@ -84,7 +86,7 @@ impl RaftCoordinator {
         // Long enough for a slow disk: a request that is given up is sent again, and makes it slower still. A
         // member that hangs is noticed earlier, by the renewals.
         let attempt = config.session.attempt_timeout.max(config.raft.election_max * 2);
-        let group = Arc::new(Group::new(&config.cluster, &config.by_id(), own, attempt));
+        let group = Arc::new(Group::new(&config.cluster, &config.by_id(), own, attempt, security));
         let stop = CancellationToken::new();
         let (withdrawals, queue) = mpsc::unbounded_channel();
         let withdrawing = tokio::spawn(withdraw(group.clone(), queue, stop.clone()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use election_core::{ElectionName, Error, Kind, Operation};
 use openraft::errors::Fatal;
 
-use crate::network::{CallError, Failure, GroupError, Refused};
+use crate::network::{CallError, Failure, GroupError, Refused, TlsError};
 use crate::state_machine::Refusal;
 use crate::store::{self, StoreError};
 use crate::types::{NodeId, TypeConfig};
@@ -109,15 +109,21 @@ fn kind(error: &CallError) -> Kind {
             | Refused::Cluster { .. }
             | Refused::Node { .. }
             | Refused::Incarnation { .. }
-            | Refused::Stranger { .. },
-        ) => Kind::InvalidConfig,
-        CallError::Refused(Refused::Unable { .. }) => Kind::Unavailable,
+            | Refused::Stranger { .. }
+            | Refused::Plaintext,
+        )
+        | CallError::Tls(TlsError::Plaintext) => Kind::InvalidConfig,
+        CallError::Refused(Refused::Identity { .. })
+        | CallError::Tls(TlsError::Theirs(_) | TlsError::Ours(_)) => Kind::PermissionDenied,
+        CallError::Refused(Refused::Unable { .. } | Refused::Full { .. }) => Kind::Unavailable,
         CallError::Failure(failure) => match failure {
-            Failure::NotLeader { .. } | Failure::NoQuorum | Failure::Embargo | Failure::Stopped { .. } => {
-                Kind::Unavailable
-            }
+            Failure::NotLeader { .. }
+            | Failure::NoQuorum
+            | Failure::Embargo
+            | Failure::Stopped { .. }
+            | Failure::Full { .. } => Kind::Unavailable,
             Failure::Unknown => Kind::Timeout,
-            Failure::Forbidden { .. } => Kind::Unexpected,
+            Failure::Forbidden { .. } => Kind::PermissionDenied,
         },
     }
 }
@@ -127,9 +133,24 @@ pub(crate) fn group(error: &GroupError, operation: Operation) -> Error {
     Error::new(kind(&error.last), operation).backend(BACKEND).message(error.to_string())
 }
 
+/// The kind of what the state machine refused: what is wrong in itself, and what is too much at the moment.
+pub(crate) fn refusal_kind(refusal: Refusal) -> Kind {
+    match refusal {
+        Refusal::Name | Refusal::Value | Refusal::Ttl => Kind::InvalidConfig,
+        Refusal::Sessions
+        | Refusal::Candidacies
+        | Refusal::SessionsOfOne
+        | Refusal::Records
+        | Refusal::RecordsOfOne
+        | Refusal::Candidates
+        | Refusal::Bytes
+        | Refusal::BytesOfOne => Kind::Unavailable,
+    }
+}
+
 /// What the state machine refused.
 pub(crate) fn refusal(refusal: Refusal, operation: Operation) -> Error {
-    Error::new(Kind::InvalidConfig, operation).backend(BACKEND).message(refusal.to_string())
+    Error::new(refusal_kind(refusal), operation).backend(BACKEND).message(refusal.to_string())
 }
 
 /// An error in an election.
@@ -161,12 +182,19 @@ mod tests {
             (refused(Refused::Incarnation { id: 1 }), Kind::InvalidConfig),
             (refused(Refused::Stranger { id: 1 }), Kind::InvalidConfig),
             (refused(Refused::Unable { why: why() }), Kind::Unavailable),
+            (refused(Refused::Plaintext), Kind::InvalidConfig),
+            (refused(Refused::Identity { shown: why(), claimed: why() }), Kind::PermissionDenied),
+            (refused(Refused::Full { what: why() }), Kind::Unavailable),
+            (CallError::Tls(TlsError::Plaintext), Kind::InvalidConfig),
+            (CallError::Tls(TlsError::Theirs(why())), Kind::PermissionDenied),
+            (CallError::Tls(TlsError::Ours(why())), Kind::PermissionDenied),
             (failure(Failure::NotLeader { leader: None }), Kind::Unavailable),
             (failure(Failure::NoQuorum), Kind::Unavailable),
             (failure(Failure::Embargo), Kind::Unavailable),
             (failure(Failure::Stopped { why: why() }), Kind::Unavailable),
             (failure(Failure::Unknown), Kind::Timeout),
-            (failure(Failure::Forbidden { why: why() }), Kind::Unexpected),
+            (failure(Failure::Forbidden { why: why() }), Kind::PermissionDenied),
+            (failure(Failure::Full { what: why() }), Kind::Unavailable),
         ] {
             assert_eq!(kind(&error), expected, "{error:?}");
         }

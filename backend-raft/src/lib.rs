@@ -15,8 +15,9 @@
 //! # async fn doc() -> election_core::Result<()> {
 //! use election_core::{Candidate, Coordinator};
 //!
-//! // The same on every member, but for `node` and `data`. Without them: a client.
-//! let url = "raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/billing";
+//! // The same on every member, but for `node`, `data` and the certificate. Without the first two: a client.
+//! let url = "rafts://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/billing\
+//!            &ca=/etc/billing/ca.pem&cert=/etc/billing/node-1.pem&key=/etc/billing/node-1.key";
 //! let coordinator = backend_raft::connect(url).await?;
 //! let elector = coordinator.elector("billing")?;
 //! let leadership = elector.campaign(Candidate::new("worker-1")?).await?;
@@ -29,6 +30,8 @@ mod candidacy;
 mod config;
 mod elector;
 mod error;
+#[cfg(test)]
+mod mangled;
 mod member;
 mod network;
 mod node;
@@ -39,6 +42,7 @@ mod runtime;
 mod session;
 mod state_machine;
 mod store;
+mod transport;
 mod types;
 mod url;
 
@@ -46,6 +50,7 @@ pub use admin::{MemberStatus, Place, RaftAdmin};
 pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
+pub use transport::{TlsFiles, Transport};
 
 /// Joins or contacts the group of a URL: see [`RaftConfig::from_url`] for its parts.
 ///

@@ -29,7 +29,7 @@ impl RaftMember {
         let Some(own) = &config.node else {
             return invalid("node is missing: give the place in the list of the member to start".into());
         };
-        let node = Node::start(config, own).await?;
+        let node = Node::start(config, own, &config.security()?).await?;
         let failure = node.failure();
         Ok(Self { node, failure })
     }

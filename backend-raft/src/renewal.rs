@@ -5,7 +5,7 @@ use election_core::clock::Instant;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::network::{Group, Request, Response};
+use crate::network::{CallError, Failure, Group, Request, Response};
 use crate::session::Session;
 
 /// Renews for as long as the session lives.
@@ -26,7 +26,7 @@ async fn prove_once(group: &Group, session: &Session) -> Option<Instant> {
     let attempt = || async {
         // Before the request is handed over: what is proven counts from here.
         let sent = Instant::now();
-        let request = Request::Renew { session: session.id };
+        let request = Request::Renew { session: session.id, key: session.key };
         (sent, group.call(request, session.timing.ttl).await)
     };
     let mut attempts = FuturesUnordered::from_iter([attempt()]);
@@ -49,6 +49,12 @@ async fn prove_once(group: &Group, session: &Session) -> Option<Instant> {
                 return None;
             }
             (_, Ok(other)) => tracing::warn!(?other, "an unexpected answer to a renewal"),
+            // It is not ours: this process shows another certificate now than when it was opened.
+            (_, Err(error)) if matches!(error.last, CallError::Failure(Failure::Forbidden { .. })) => {
+                tracing::error!(%error, "the group no longer takes this session for ours");
+                session.state.end(Loss::SessionExpired);
+                return None;
+            }
             (_, Err(error)) => tracing::debug!(%error, "a renewal failed"),
         }
         if attempts.is_empty() {

@@ -6,13 +6,12 @@ use std::time::Duration;
 use election_core::backend::SessionState;
 use election_core::clock::{BootClock, Clock, Instant};
 use election_core::{Backoff, Error, Kind, Loss, Operation, Timing};
-use rand::Rng;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::error;
-use crate::network::{Group, GroupError, Item, Request, Response};
+use crate::network::{Group, GroupError, Item, Request, Response, SessionKey};
 use crate::registry::Registry;
 use crate::renewal;
 use crate::state_machine::{Command, Outcome, SessionId};
@@ -24,12 +23,21 @@ const WATCH_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
+    /// What shows that it is ours.
+    pub(crate) key: SessionKey,
     /// Until when it is proven.
     pub(crate) state: Arc<SessionState>,
     pub(crate) candidacies: Registry,
     pub(crate) timing: Timing,
     /// How long one request may be tried.
     pub(crate) patience: Duration,
+}
+
+impl Session {
+    /// The request that ends it.
+    fn closing(&self) -> Request {
+        Request::Write { key: self.key, command: Command::CloseSession { session: self.id } }
+    }
 }
 
 /// The state of a coordinator's session.
@@ -147,16 +155,15 @@ impl Keeper {
             if stopped {
                 self.phase.send_replace(Phase::Closed);
                 tokio::time::timeout(self.timing.ttl, withdrawing).await.ok();
-                return self.close(session.id).await;
+                return self.close(&session).await;
             }
             let loss = session.state.valid().err();
             tracing::warn!(session = session.id, ?loss, "the session has ended");
             self.phase.send_replace(Phase::Opening(None));
             // So that those who wait behind our records need not wait for the TTL.
             let group = self.group.clone();
-            let (id, ttl) = (session.id, self.timing.ttl);
+            let (close, ttl) = (session.closing(), self.timing.ttl);
             tokio::spawn(async move {
-                let close = Request::Write(Command::CloseSession { session: id });
                 group.call(close, ttl).await.ok();
             });
         }
@@ -168,13 +175,12 @@ impl Keeper {
     async fn open(&self) -> Arc<Session> {
         let mut backoff = Backoff::default();
         loop {
-            // One nonce per attempt to hold a session, however often it is sent.
-            let nonce = rand::rng().random();
+            // One key per attempt to hold a session, however often it is sent.
+            let key = SessionKey::random();
             let ttl_ms = u64::try_from(self.timing.ttl.as_millis()).unwrap_or(u64::MAX);
-            let command = Command::OpenSession { nonce, ttl_ms };
             let sent = Instant::now();
             // Shorter than those who wait for a session do, so that they can be told why there is none.
-            let answer = self.group.call(Request::Write(command), self.patience / 3).await;
+            let answer = self.group.call(Request::Open { key, ttl_ms }, self.patience / 3).await;
             let failed = match answer {
                 Ok(Response::Written { outcome: Outcome::Opened { session }, .. }) => {
                     let clock: Arc<dyn Clock> = Arc::new(BootClock);
@@ -182,6 +188,7 @@ impl Keeper {
                     if state.valid().is_ok() {
                         return Arc::new(Session {
                             id: session,
+                            key,
                             state,
                             candidacies: Registry::default(),
                             timing: self.timing,
@@ -199,7 +206,7 @@ impl Keeper {
                     }
                 }
                 Ok(Response::Written { outcome: Outcome::Refused(refusal), .. }) => {
-                    Failed { kind: Kind::InvalidConfig, message: refusal.to_string() }
+                    Failed { kind: error::refusal_kind(refusal), message: refusal.to_string() }
                 }
                 Ok(other) => {
                     Failed { kind: Kind::Unexpected, message: format!("unexpected answer {other:?}") }
@@ -228,7 +235,7 @@ impl Keeper {
     async fn follow(&self, session: &Session) {
         let mut leader = self.group.leader_changes();
         loop {
-            let request = Request::WatchSession { session: session.id };
+            let request = Request::WatchSession { session: session.id, key: session.key };
             match self.group.stream(request, WATCH_PATIENCE).await {
                 Ok(mut items) => {
                     leader.mark_unchanged();
@@ -253,8 +260,7 @@ impl Keeper {
         }
     }
 
-    async fn close(&self, session: SessionId) -> Result<(), GroupError> {
-        let request = Request::Write(Command::CloseSession { session });
-        self.group.call(request, self.timing.ttl.max(Duration::from_millis(500))).await.map(drop)
+    async fn close(&self, session: &Session) -> Result<(), GroupError> {
+        self.group.call(session.closing(), self.timing.ttl.max(Duration::from_millis(500))).await.map(drop)
     }
 }

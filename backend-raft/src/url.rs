@@ -1,4 +1,4 @@
-//! `raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/x`.
+//! `rafts://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/x&ca=ca.pem&cert=node-1.pem&key=node-1.key`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,13 +6,14 @@ use std::time::Duration;
 use election_core::Result;
 
 use crate::config::{NodeConfig, Profile, RaftConfig, invalid};
+use crate::transport::{TlsFiles, Transport};
 
 /// The parameters, for the message about an unknown one.
-const KNOWN: &str =
-    "node, data, listen, cluster, profile, ttl, drift, patience, snapshot_every, keep_entries";
+const KNOWN: &str = "node, data, listen, cluster, profile, ttl, drift, patience, snapshot_every, keep_entries, ca, \
+                     cert, key, plaintext";
 
 impl RaftConfig {
-    /// Reads `raft://HOST:PORT,…` with these parameters:
+    /// Reads `rafts://HOST:PORT,…` (TLS) or `raft://HOST:PORT,…` (not encrypted) with these parameters:
     ///
     /// | parameter | meaning | default |
     /// | --- | --- | --- |
@@ -25,12 +26,16 @@ impl RaftConfig {
     /// | `drift` | by what part our clock may run slower than the members' | `0.01` |
     /// | `patience` | how long connecting may take | `5s` |
     /// | `snapshot_every`, `keep_entries` | see [`NodeConfig`] | 10000, 1000 |
+    /// | `ca`, `cert`, `key` | files in PEM form, see [`TlsFiles`] | required with `rafts://` |
+    /// | `plaintext` | `yes`: `raft://` beyond loopback, see [`Transport::Plaintext`] | `no` |
     ///
     /// # Errors
     /// [`Kind::InvalidConfig`](election_core::Kind::InvalidConfig), naming the parameter and what it may be.
     pub fn from_url(url: &str) -> Result<Self> {
-        let Some(rest) = url.strip_prefix("raft://") else {
-            return invalid(format!("{url:?} does not begin with raft://"));
+        let (secure, rest) = match url.split_once("://") {
+            Some(("raft", rest)) => (false, rest),
+            Some(("rafts", rest)) => (true, rest),
+            _ => return invalid(format!("{url:?} does not begin with raft:// or rafts://")),
         };
         let (members, query) = rest.split_once('?').unwrap_or((rest, ""));
         let members = members.trim_end_matches('/').split(',').filter(|member| !member.is_empty());
@@ -39,11 +44,15 @@ impl RaftConfig {
         let mut ttl = None;
         let mut drift = None;
         let mut of_node: Vec<(String, String)> = Vec::new();
+        let mut of_transport: Vec<(String, String)> = Vec::new();
         for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "node" => node = Some(number(&key, &value)?),
                 "data" | "listen" | "snapshot_every" | "keep_entries" => {
                     of_node.push((key.into_owned(), value.into_owned()));
+                }
+                "ca" | "cert" | "key" | "plaintext" => {
+                    of_transport.push((key.into_owned(), value.into_owned()));
                 }
                 "cluster" => config.cluster = value.into_owned(),
                 "profile" => config = config.with_profile(profile(&value)?),
@@ -61,6 +70,7 @@ impl RaftConfig {
             config.session = config.session.with_drift(drift);
         }
         config.node = embedded(node, of_node)?;
+        config.transport = transport(secure, of_transport)?;
         config.validate()?;
         Ok(config)
     }
@@ -85,6 +95,34 @@ fn embedded(id: Option<u64>, parameters: Vec<(String, String)>) -> Result<Option
         }
     }
     Ok(Some(node))
+}
+
+fn transport(secure: bool, parameters: Vec<(String, String)>) -> Result<Transport> {
+    let mut files = TlsFiles { ca: PathBuf::new(), cert: PathBuf::new(), key: PathBuf::new() };
+    let mut plaintext = false;
+    for (key, value) in parameters {
+        match (key.as_str(), value.as_str()) {
+            ("plaintext", "yes") if secure => {
+                return invalid(
+                    "plaintext=yes is for raft://: take it out, or give raft:// for rafts://".into(),
+                );
+            }
+            ("plaintext", "yes") => plaintext = true,
+            ("plaintext", "no") => plaintext = false,
+            ("plaintext", other) => return invalid(format!("plaintext is {other:?}: give yes or no")),
+            (name, _) if !secure => {
+                return invalid(format!("{name}= is for TLS: give rafts:// instead of raft://"));
+            }
+            ("ca", file) => files.ca = file.into(),
+            ("cert", file) => files.cert = file.into(),
+            (_, file) => files.key = file.into(),
+        }
+    }
+    Ok(match (secure, plaintext) {
+        (true, _) => Transport::Tls(files),
+        (false, true) => Transport::Plaintext,
+        (false, false) => Transport::Loopback,
+    })
 }
 
 fn profile(value: &str) -> Result<Profile> {
@@ -123,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_drift_bound_is_read_and_changes_the_renewals() {
-        let config = |drift| RaftConfig::from_url(&format!("raft://h1:1?drift={drift}&ttl=2s"));
+        let config = |drift| RaftConfig::from_url(&format!("raft://[::1]:1?drift={drift}&ttl=2s"));
         let (usual, large) = (config("0.01").unwrap().session, config("0.35").unwrap().session);
         assert_eq!(large.drift, 0.35);
         assert!(large.renew_every < usual.renew_every);
@@ -135,7 +173,7 @@ mod tests {
     #[test]
     fn a_full_url_is_read() {
         let url = "raft://h1:1,h2:2,h3:3?ttl=1s&node=2&data=%2Fvar%2Flib%2Fx&profile=lan&cluster=c&listen=0.0.0.0:2\
-                   &snapshot_every=50&keep_entries=5&patience=2m";
+                   &snapshot_every=50&keep_entries=5&patience=2m&plaintext=yes";
         let config = RaftConfig::from_url(url).unwrap();
         assert_eq!(config.members, ["h1:1", "h2:2", "h3:3"]);
         assert_eq!(config.session.ttl, Duration::from_secs(1));
@@ -144,22 +182,50 @@ mod tests {
         assert_eq!((node.id, node.data.to_str()), (2, Some("/var/lib/x")));
         assert_eq!((node.snapshot_every, node.keep_entries), (50, 5));
         assert_eq!(config.patience, Duration::from_secs(120));
+        assert_eq!(config.transport, Transport::Plaintext);
+    }
+
+    #[test]
+    fn tls_has_its_files() {
+        let url = "rafts://h1:1?ca=/c.pem&cert=%2Fx%20y.pem&key=/k.pem";
+        let files = TlsFiles { ca: "/c.pem".into(), cert: "/x y.pem".into(), key: "/k.pem".into() };
+        let config = RaftConfig::from_url(url).unwrap();
+        assert_eq!(config.transport, Transport::Tls(files));
+        assert_eq!(config, RaftConfig::new(["h1:1"]).with_tls("/c.pem", "/x y.pem", "/k.pem"));
+    }
+
+    #[test]
+    fn plaintext_needs_no_word_on_loopback_only() {
+        for url in ["raft://127.0.0.1:1,localhost:2,[::1]:3,127.9.9.9:4", "raft://10.0.0.1:1?plaintext=yes"] {
+            RaftConfig::from_url(url).unwrap();
+        }
     }
 
     #[test]
     fn a_url_without_a_node_is_a_client() {
-        assert_eq!(RaftConfig::from_url("raft://h1:1").unwrap().node, None);
+        assert_eq!(RaftConfig::from_url("raft://[::1]:1").unwrap().node, None);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (url, says) in [
-            ("zk://h:1", "does not begin with raft://"),
+            ("zk://h:1", "does not begin with raft:// or rafts://"),
+            ("raft://h1:1", "\"h1:1\" is not a loopback address"),
+            ("raft://127.0.0.1:1,[fe80::1]:2", "\"[fe80::1]:2\" is not a loopback address"),
+            ("raft://127.0.0.1:1?node=1&data=x&listen=0.0.0.0:1", "\"0.0.0.0:1\" is not a loopback address"),
+            ("raft://localhost.evil.org:1", "plaintext=yes if the network keeps strangers out"),
+            ("raft://h1:1?plaintext=true", "plaintext is \"true\": give yes or no"),
+            ("raft://h1:1?ca=x", "give rafts:// instead of raft://"),
+            ("rafts://h1:1?plaintext=yes", "plaintext=yes is for raft://"),
+            ("rafts://h1:1", "ca is missing"),
+            ("rafts://h1:1?ca=x&key=z", "cert is missing"),
+            ("rafts://h1:1?ca=x&cert=y", "key is missing"),
+            ("rafts://h1:1?ca=x&cert=y&key=z&cluster=a.b", "cluster is \"a.b\": with TLS"),
             ("raft://", "members is empty"),
             ("raft://h1", "give host:port"),
             ("raft://h1:0", "give host:port"),
             ("raft://h1:1,h1:1", "twice"),
-            ("raft://h1:1?node=2&data=x", "node is 2"),
+            ("raft://[::1]:1?node=2&data=x", "node is 2"),
             ("raft://h1:1?node=1", "data is empty"),
             ("raft://h1:1?data=x", "data is given without node"),
             ("raft://h1:1?node=one", "give a whole number"),
@@ -178,7 +244,7 @@ mod tests {
     #[test]
     fn every_profile_is_valid() {
         for profile in [Profile::Lan, Profile::Default, Profile::Wan] {
-            RaftConfig::new(["h:1"]).with_profile(profile).validate().unwrap();
+            RaftConfig::new(["[::1]:1"]).with_profile(profile).validate().unwrap();
         }
     }
 }

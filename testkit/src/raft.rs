@@ -118,7 +118,7 @@ impl RaftCluster {
         fs::create_dir_all(&data)?;
         let options = &self.options;
         let mut url = format!(
-            "raft://{}?node={}&data={}&profile={}",
+            "raft://{}?node={}&data={}&profile={}&plaintext=yes",
             self.authority(),
             i + 1,
             data.display(),

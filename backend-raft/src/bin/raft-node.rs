@@ -8,13 +8,15 @@ use tokio::signal::unix::{SignalKind, signal};
 const HELP: &str = "\
 Runs one member of a Raft group.
 
-    raft-node 'raft://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/raft'
+    raft-node 'rafts://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/raft&ca=ca.pem&cert=node-1.pem&key=node-1.key'
 
-Start one on each host, with the same list and its own node and data: together they form the group, once.
+Start one on each host, with the same list and its own node, data and certificate: together they form the
+group, once. The certificate names the member: node-1.election, where `election` is the cluster's name.
 It prints a line `ready node=1 leader=2` when a Raft leader is known, and stops on SIGTERM or SIGINT after
 handing over the Raft leadership.
 
-Parameters of the URL: node, data, listen, cluster, profile (lan, default, wan), snapshot_every, keep_entries.
+Parameters of the URL: node, data, listen, cluster, profile (lan, default, wan), snapshot_every, keep_entries,
+ca, cert, key; and plaintext=yes for raft://, without TLS, beyond loopback addresses.
 RUST_LOG sets what is logged to standard error (warn by default).
 ";
 

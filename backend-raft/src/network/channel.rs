@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, FrameReader};
-use super::wire::{Down, Failure, Greeting, Hello, Item, Refused, Request, Response, Up};
+use super::limits::{self, SILENCE};
+use super::refusal::{Failure, Refused};
+use super::tls::{TlsError, explain};
+use super::wire::{Down, Greeting, Hello, Item, Request, Response, Up};
 
-/// A connection that says nothing for so long is dead.
-pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 /// How often a quiet connection is shown to live.
 const PING_EVERY: Duration = Duration::from_millis(500);
 /// How many items of a stream may wait before it is given up; whoever reads it then starts anew.
@@ -32,6 +34,9 @@ pub(crate) enum CallError {
     /// The node refused to talk to this process.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// One end does not trust the other.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The node answered that it did not serve the request.
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -42,11 +47,19 @@ enum Waiter {
     Stream { opened: Option<oneshot::Sender<Result<Response, Failure>>>, items: mpsc::Sender<Item> },
 }
 
-/// Whoever waits for an answer. `None` once the connection is gone.
-type Waiting = Arc<Mutex<Option<HashMap<u64, Waiter>>>>;
+/// Whoever waits for an answer; or why the connection is gone.
+type Waiting = Arc<Mutex<Result<HashMap<u64, Waiter>, String>>>;
 
-fn lock(waiting: &Waiting) -> MutexGuard<'_, Option<HashMap<u64, Waiter>>> {
+fn lock(waiting: &Waiting) -> MutexGuard<'_, Result<HashMap<u64, Waiter>, String>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends a connection. Everybody who waits is woken by the drop of its sender.
+fn end(waiting: &Waiting, why: String) {
+    let mut waiting = lock(waiting);
+    if waiting.is_ok() {
+        *waiting = Err(why);
+    }
 }
 
 /// One connection to one node, shared by everybody who wants something of it.
@@ -55,6 +68,8 @@ pub(crate) struct Channel {
     frames: mpsc::Sender<Bytes>,
     waiting: Waiting,
     next: Arc<AtomicU64>,
+    /// Ends it before its time.
+    stop: CancellationToken,
 }
 
 impl Channel {
@@ -63,33 +78,60 @@ impl Channel {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let broken = |error: io::Error| CallError::Connection(error.to_string());
+        let broken = |error: io::Error| explain(&error);
         let (read, mut write) = tokio::io::split(io);
-        frame::write_now(&mut write, hello).await.map_err(broken)?;
-        let mut reader = FrameReader::new(read, frame::MAX_MEMBER);
+        let sent = frame::write_now(&mut write, hello).await;
+        let mut reader = FrameReader::new(read, limits::MAX_MEMBER);
+        // Listened to even if the greeting could not be sent: a node that turns a caller away says why.
         match reader.next::<Greeting>(SILENCE).await.map_err(broken)? {
             Some(greeting) => greeting?,
-            None => return Err(CallError::Connection("the node hung up".into())),
-        }
-        let ping = frame::encode(&Up::Ping).map_err(broken)?;
-        let (frames, outgoing) = mpsc::channel(frame::BACKLOG);
-        let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-        let writer = tokio::spawn(frame::write_all(write, outgoing, Some((PING_EVERY, ping))));
-        let reading = waiting.clone();
-        tokio::spawn(async move {
-            if let Err(error) = read_answers(reader, &reading).await {
-                tracing::debug!(%error, "a connection broke");
+            None => {
+                let why = "the node hung up without a word: it may have too many connections from here";
+                return Err(CallError::Connection(why.into()));
             }
-            // Everybody who waits is woken by the drop of its sender.
-            lock(&reading).take();
+        }
+        sent.map_err(broken)?;
+        let ping = frame::encode(&Up::Ping).map_err(broken)?;
+        let (frames, outgoing) = mpsc::channel(limits::BACKLOG);
+        let waiting: Waiting = Arc::new(Mutex::new(Ok(HashMap::new())));
+        let writer = tokio::spawn(frame::write_all(write, outgoing, Some((PING_EVERY, ping))));
+        let (reading, stop) = (waiting.clone(), CancellationToken::new());
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            let why = tokio::select! {
+                read = read_answers(reader, &reading) => match read {
+                    Ok(why) => why,
+                    Err(error) => error.to_string(),
+                },
+                () = stopped.cancelled() => "it was made anew".into(),
+            };
+            tracing::debug!(why, "a connection ended");
+            end(&reading, why);
             writer.abort();
         });
-        Ok(Self { frames, waiting, next: Arc::default() })
+        Ok(Self { frames, waiting, next: Arc::default(), stop })
     }
 
     /// Whether the connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
-        self.frames.is_closed() || lock(&self.waiting).is_none()
+        self.frames.is_closed() || lock(&self.waiting).is_err()
+    }
+
+    /// What tells this connection from others without keeping it open.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(Arc::downgrade(&self.waiting))
+    }
+
+    /// Ends the connection for all who use it.
+    pub(crate) fn close(&self, why: String) {
+        end(&self.waiting, why);
+        self.stop.cancel();
+    }
+
+    fn gone(&self) -> CallError {
+        let waiting = lock(&self.waiting);
+        let why = waiting.as_ref().err().map_or("it broke", String::as_str);
+        CallError::Connection(format!("the connection is gone, without an answer: {why}"))
     }
 
     async fn send(&self, request: Request, waiter: Waiter) -> Result<Entry, CallError> {
@@ -97,12 +139,17 @@ impl Channel {
         let stream = matches!(waiter, Waiter::Stream { .. });
         let frame = frame::encode(&Up::Call { id, request })
             .map_err(|error| CallError::Connection(error.to_string()))?;
-        match &mut *lock(&self.waiting) {
-            Some(waiting) => waiting.insert(id, waiter),
-            None => return Err(CallError::Connection("the connection is gone".into())),
-        };
+        if let Ok(waiting) = &mut *lock(&self.waiting) {
+            waiting.insert(id, waiter);
+        } else {
+            // Told below, once the lock is free again.
+            drop(waiter);
+        }
+        if self.is_closed() {
+            return Err(self.gone());
+        }
         let entry = Entry { id, stream, channel: self.clone() };
-        self.frames.send(frame).await.map_err(|_| CallError::Connection("the connection is gone".into()))?;
+        self.frames.send(frame).await.map_err(|_| self.gone())?;
         Ok(entry)
     }
 
@@ -115,7 +162,7 @@ impl Channel {
         let _entry = self.send(request, Waiter::Once(answer)).await?;
         match waiting.await {
             Ok(result) => Ok(result?),
-            Err(_) => Err(CallError::Connection("the connection broke before the answer came".into())),
+            Err(_) => Err(self.gone()),
         }
     }
 
@@ -126,11 +173,19 @@ impl Channel {
         let entry = self.send(request, Waiter::Stream { opened: Some(opened), items }).await?;
         match opening.await {
             Ok(result) => result?,
-            Err(_) => {
-                return Err(CallError::Connection("the connection broke before the answer came".into()));
-            }
+            Err(_) => return Err(self.gone()),
         };
         Ok(Items { receiver, _entry: Some(entry) })
+    }
+}
+
+/// Tells one connection from others.
+pub(crate) struct Mark(Weak<Mutex<Result<HashMap<u64, Waiter>, String>>>);
+
+impl Mark {
+    /// Whether it is this one.
+    pub(crate) fn is(&self, channel: &Channel) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&channel.waiting))
     }
 }
 
@@ -143,7 +198,7 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let known = lock(&self.channel.waiting).as_mut().is_some_and(|map| map.remove(&self.id).is_some());
+        let known = lock(&self.channel.waiting).as_mut().is_ok_and(|map| map.remove(&self.id).is_some());
         if known
             && self.stream
             && let Ok(frame) = frame::encode(&Up::Cancel { id: self.id })
@@ -172,10 +227,17 @@ impl Items {
     }
 }
 
-async fn read_answers<R: AsyncRead + Unpin>(mut reader: FrameReader<R>, waiting: &Waiting) -> io::Result<()> {
+/// Deals out the answers until there are no more, and says why there are none.
+async fn read_answers<R: AsyncRead + Unpin>(
+    mut reader: FrameReader<R>,
+    waiting: &Waiting,
+) -> io::Result<String> {
     while let Some(message) = reader.next::<Down>(SILENCE).await? {
         let mut guard = lock(waiting);
-        let Some(waiting) = guard.as_mut() else { return Ok(()) };
+        let waiting = match &mut *guard {
+            Ok(waiting) => waiting,
+            Err(why) => return Ok(why.clone()),
+        };
         match message {
             Down::Pong => {}
             Down::Reply { id, result } => match waiting.remove(&id) {
@@ -202,7 +264,8 @@ async fn read_answers<R: AsyncRead + Unpin>(mut reader: FrameReader<R>, waiting:
             Down::End { id } => {
                 waiting.remove(&id);
             }
+            Down::Bye { why } => return Ok(format!("the node ended it: {why}")),
         }
     }
-    Ok(())
+    Ok("the node hung up".into())
 }

@@ -9,16 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec, LengthDelimitedCodecError};
 
-/// The longest greeting.
-pub(crate) const MAX_HELLO: usize = 1024;
-/// The longest message of a client: a campaign with its value.
-pub(crate) const MAX_CLIENT: usize = 128 * 1024;
-/// The longest message between members, and from a node to a client.
-pub(crate) const MAX_MEMBER: usize = 8 * 1024 * 1024;
-/// How many frames may wait to be written before whoever sends has to wait.
-pub(crate) const BACKLOG: usize = 1024;
+use super::limits::{BACKLOG, STALLED};
 
 /// Reads frames of a bounded length.
 pub(crate) struct FrameReader<R>(FramedRead<R, LengthDelimitedCodec>);
@@ -34,18 +27,41 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.0.decoder_mut().set_max_frame_length(max);
     }
 
-    /// The next message; `None` at the end of the connection, an error if none comes within `patience`.
-    pub(crate) async fn next<T: DeserializeOwned>(&mut self, patience: Duration) -> io::Result<Option<T>> {
+    /// The next frame; `None` at the end of the connection, an error if none is complete within `patience`.
+    pub(crate) async fn next_frame(&mut self, patience: Duration) -> io::Result<Option<BytesMut>> {
         let frame = tokio::time::timeout(patience, self.0.next())
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the other side has fallen silent"))?;
-        match frame {
-            None => Ok(None),
-            Some(frame) => postcard::from_bytes(&frame?)
-                .map(Some)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
-        }
+        frame.transpose().map_err(|error| {
+            match error.get_ref().is_some_and(|inner| inner.is::<LengthDelimitedCodecError>()) {
+                true => {
+                    invalid(format!("a message of more than {} bytes", self.0.decoder().max_frame_length()))
+                }
+                false => error,
+            }
+        })
     }
+
+    /// The next message; `None` at the end of the connection, an error if none is complete within `patience`.
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self, patience: Duration) -> io::Result<Option<T>> {
+        self.next_frame(patience).await?.as_deref().map(decode).transpose()
+    }
+}
+
+/// The other end sent what it must not.
+pub(crate) fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// Decodes a message.
+pub(crate) fn decode<T: DeserializeOwned>(frame: &[u8]) -> io::Result<T> {
+    postcard::from_bytes(frame).map_err(|error| invalid(format!("bytes that are no message: {error}")))
+}
+
+/// Decodes what a message begins with.
+pub(crate) fn decode_first<T: DeserializeOwned>(frame: &[u8]) -> io::Result<T> {
+    let first = postcard::take_from_bytes(frame).map(|(first, _)| first);
+    first.map_err(|error| invalid(format!("bytes that are no message: {error}")))
 }
 
 /// Encodes a message as a frame.
@@ -70,7 +86,8 @@ impl std::iter::Extend<u8> for Extend {
 
 /// Writes a message at once; for greetings.
 pub(crate) async fn write_now<W: AsyncWrite + Unpin>(io: &mut W, message: &impl Serialize) -> io::Result<()> {
-    io.write_all(&encode(message)?).await
+    io.write_all(&encode(message)?).await?;
+    io.flush().await
 }
 
 /// Writes frames until `frames` is closed. Everything that is ready leaves in one write. With `idle`, sends
@@ -98,13 +115,21 @@ pub(crate) async fn write_all<W: AsyncWrite + Unpin>(
         if received == 0 {
             return io.shutdown().await;
         }
-        if let [only] = ready.as_slice() {
-            io.write_all(only).await?;
+        let bytes = if let [only] = ready.as_slice() {
+            only
         } else {
-            ready.iter().for_each(|frame| buffer.extend_from_slice(frame));
-            io.write_all(&buffer).await?;
             buffer.clear();
-        }
+            ready.iter().for_each(|frame| buffer.extend_from_slice(frame));
+            &buffer[..]
+        };
+        let write = async {
+            io.write_all(bytes).await?;
+            // TLS keeps what the socket did not take at once.
+            io.flush().await
+        };
+        tokio::time::timeout(STALLED, write).await.map_err(|_| {
+            io::Error::new(io::ErrorKind::TimedOut, "the other side takes nothing of what is sent to it")
+        })??;
         ready.clear();
     }
 }

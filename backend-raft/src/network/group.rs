@@ -13,8 +13,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::channel::{CallError, Items};
 use super::link::{Link, LinkConfig};
+use super::refusal::{Failure, Refused};
 use super::server::Answer;
-use super::wire::{Failure, Hello, Item, Refused, Request, Response, Sender};
+use super::tls::Security;
+use super::wire::{Hello, Item, Request, Response, Sender};
 use crate::types::NodeId;
 
 /// The member inside this very process.
@@ -68,10 +70,11 @@ impl Group {
         members: &BTreeMap<NodeId, String>,
         own: Option<(NodeId, Arc<dyn Local>)>,
         attempt: Duration,
+        security: &Security,
     ) -> Self {
         let link = |(id, address): (&NodeId, &String)| {
             let hello = Hello::new(cluster, Sender::Client, *id);
-            Link::new(LinkConfig { address: address.clone(), hello })
+            Link::new(LinkConfig { address: address.clone(), hello, security: security.clone() })
         };
         let ids: Vec<NodeId> = members.keys().copied().collect();
         let first = own.as_ref().and_then(|(own, _)| ids.iter().position(|id| id == own)).unwrap_or(0);
@@ -211,11 +214,13 @@ impl Group {
                 }
                 CallError::Failure(Failure::NotLeader { leader: None } | Failure::Embargo) => {}
                 CallError::Failure(Failure::Forbidden { .. }) => hopeless = true,
+                // Nothing was done, and to ask at once again would not help.
+                CallError::Failure(Failure::Full { .. }) => next = target,
                 CallError::Failure(Failure::NoQuorum | Failure::Unknown | Failure::Stopped { .. })
                 | CallError::Connection(_)
                 | CallError::Timeout(_) => *maybe_done = true,
-                CallError::Refused(Refused::Unable { .. }) => {}
-                CallError::Refused(_) => {
+                CallError::Refused(Refused::Unable { .. } | Refused::Full { .. }) => {}
+                CallError::Refused(_) | CallError::Tls(_) => {
                     refusals += 1;
                     hopeless = refusals >= self.links.len();
                 }

@@ -6,24 +6,39 @@
 //! ```
 //!
 //! The first message of a connection says who speaks to whom in which group; everything after it is bound to
-//! that. Frames that are ready at the same moment leave in one write, which is what makes a thousand small
+//! that. With [`tls`] the speaker's certificate must say the same, and the listener's too. What one caller can
+//! take is bounded ([`limits`]), so that it takes nothing from the others. Frames that are ready at the same moment leave in one write, which is what makes a thousand small
 //! requests cheap; a gRPC stack costs several times as much per request and would need `protoc`.
 
+mod caller;
 mod channel;
+#[cfg(test)]
+mod crowded;
+mod door;
 mod frame;
+mod greeting;
 mod group;
+mod key;
+pub(crate) mod limits;
 mod link;
 mod peers;
+mod refusal;
 mod server;
+mod tls;
 mod wire;
 
 #[cfg(test)]
+pub(crate) mod mangle;
+#[cfg(test)]
 mod tests;
 
+pub(crate) use caller::{Caller, Origin};
 pub(crate) use channel::CallError;
+pub(crate) use door::Door;
 pub(crate) use group::{Group, GroupError, Local};
+pub(crate) use key::SessionKey;
 pub(crate) use peers::Peers;
-pub(crate) use server::{Answer, Handler, ItemStream, serve};
-pub(crate) use wire::{
-    Failure, Hello, Item, Refused, Request, Response, Sender, SnapshotPart, Status, Transfer,
-};
+pub(crate) use refusal::{Failure, Refused};
+pub(crate) use server::{Answer, Entrance, Handler, ItemStream, serve};
+pub(crate) use tls::{Credentials, Identity, Security, TlsError};
+pub(crate) use wire::{Hello, Item, Request, Response, Sender, SnapshotPart, Status, Transfer};

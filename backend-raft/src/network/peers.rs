@@ -16,7 +16,9 @@ use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
 use super::channel::CallError;
 use super::link::{Link, LinkConfig};
-use super::wire::{Hello, Refused, Request, Response, Sender, SnapshotPart, Transfer};
+use super::refusal::Refused;
+use super::tls::Security;
+use super::wire::{Hello, Request, Response, Sender, SnapshotPart, Transfer};
 use crate::types::{NodeId, Snapshot, TypeConfig, Vote};
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
@@ -49,9 +51,11 @@ impl Peers {
         sender: Sender,
         members: &BTreeMap<NodeId, String>,
         append_patience: Duration,
+        security: &Security,
     ) -> Self {
         let link = |id: NodeId, address: &String| {
-            Link::new(LinkConfig { address: address.clone(), hello: Hello::new(cluster, sender, id) })
+            let (hello, security) = (Hello::new(cluster, sender, id), security.clone());
+            Link::new(LinkConfig { address: address.clone(), hello, security })
         };
         let lanes = members
             .iter()
@@ -110,7 +114,7 @@ impl Peer {
             CallError::Timeout(timeout) => {
                 RPCError::Timeout(Timeout { action, id: self.own, target: self.target, timeout })
             }
-            CallError::Connection(_) | CallError::Refused(_) => {
+            CallError::Connection(_) | CallError::Refused(_) | CallError::Tls(_) => {
                 RPCError::Unreachable(Unreachable::new(&error))
             }
             CallError::Failure(_) => RPCError::Network(NetworkError::new(&error)),

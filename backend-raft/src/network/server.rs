@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,21 +11,25 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant as Moment, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::SILENCE;
+use super::caller::{Caller, Origin};
+use super::door::{Door, Knock, Line};
 use super::frame::{self, FrameReader};
-use super::wire::{Down, Failure, Greeting, Hello, Item, Refused, Request, Response, Sender, Up};
+use super::greeting::{Proof, expect_plaintext, expect_tls, hear};
+use super::limits::{self, GREETING, SILENCE};
+use super::refusal::{Failure, Refused};
+use super::tls::{Held, LOOK_AGAIN, Security, Verdict};
+use super::wire::{Down, Hello, Item, Request, Response, Sender, Up};
 
-/// How long a fresh connection may take to say who it is.
-const GREETING: Duration = Duration::from_secs(2);
-/// The most connections at once.
-const MAX_CONNECTIONS: usize = 4096;
-/// The most requests of one connection at once; further ones wait in its socket.
-const MAX_REQUESTS: usize = 16 * 1024;
+/// How long the last word of a connection may take to be sent.
+const LAST_WORD: Duration = Duration::from_millis(500);
+/// How often a quiet connection is shown to live, also while its requests have to wait.
+const PONG_EVERY: Duration = Duration::from_millis(500);
 
 /// The items of a stream, as the handler produces them.
 pub(crate) type ItemStream = BoxStream<'static, Item>;
@@ -39,36 +44,50 @@ pub(crate) enum Answer {
 
 /// Who decides what is answered.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Whether to talk to whoever says `hello`.
-    fn greet(&self, hello: &Hello) -> impl Future<Output = Greeting> + Send;
+    /// Whether to talk to whoever says `hello`, and by what it is known. `origin` is what it has shown; or, in
+    /// words, what its certificate shows instead of an identity.
+    fn greet(
+        &self,
+        hello: &Hello,
+        origin: &Result<Origin, String>,
+    ) -> impl Future<Output = Result<Origin, Refused>> + Send;
 
     /// Serves a request.
-    fn handle(&self, sender: Sender, request: Request) -> impl Future<Output = Answer> + Send;
+    fn handle(&self, caller: Arc<Caller>, request: Request) -> impl Future<Output = Answer> + Send;
+}
+
+/// Where callers arrive.
+pub(crate) struct Entrance<H> {
+    pub(crate) handler: Arc<H>,
+    pub(crate) security: Security,
+    pub(crate) door: Arc<Door>,
 }
 
 /// Accepts connections until `stop` is cancelled, then ends them all.
-pub(crate) async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub(crate) async fn serve<H: Handler>(
+    listener: TcpListener,
+    entrance: Arc<Entrance<H>>,
+    stop: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     loop {
-        // Taken before the accept, so that what is beyond the bound waits in the kernel's queue.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, from)) => {
-                stream.set_nodelay(true).ok();
-                let handler = handler.clone();
-                connections.spawn(async move {
-                    let _place: OwnedSemaphorePermit = place;
-                    if let Err(error) = connection(stream, handler).await {
-                        tracing::debug!(%from, %error, "a connection ended");
+            // Always accepted, and closed if need be: what waits in the kernel's queue keeps others out of it.
+            Ok((stream, from)) => match entrance.door.knock(from.ip()) {
+                Some(knock) => {
+                    connections.spawn(welcome(stream, from.ip(), knock, entrance.clone()));
+                }
+                None => {
+                    if entrance.door.may_log(Line::Closed, from.ip()) {
+                        tracing::warn!(%from, "too many new connections: some are closed unheard");
                     }
-                });
-            }
+                }
+            },
             Err(error) => {
                 // Too many open files, most likely: let some of them be closed.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -78,83 +97,175 @@ pub(crate) async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, st
     }
 }
 
-/// Serves one connection until it ends.
-pub(crate) async fn connection<IO, H>(io: IO, handler: Arc<H>) -> io::Result<()>
+/// Serves one connection until it ends, and logs why if that was not in good order.
+async fn welcome<H: Handler>(stream: TcpStream, from: IpAddr, knock: Knock, entrance: Arc<Entrance<H>>) {
+    stream.set_nodelay(true).ok();
+    let until = Moment::now() + GREETING;
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "it did not say who it is in time");
+    let served = async {
+        match &entrance.security {
+            Security::Plaintext => {
+                let stream = timeout_at(until, expect_plaintext(stream)).await.map_err(late)??;
+                connection(stream, Proof::address(from), knock, until, &entrance).await
+            }
+            Security::Tls(credentials) => {
+                let begun = timeout_at(until, expect_tls(stream, credentials)).await.map_err(late)?;
+                let (stream, proof) = begun?;
+                connection(stream, proof, knock, until, &entrance).await
+            }
+        }
+    };
+    if let Err(error) = served.await {
+        // A process that ends just hangs up; anything else is worth a line.
+        let hung_up = matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        );
+        if !hung_up && entrance.door.may_log(Line::Refused, from) {
+            tracing::warn!(%from, %error, "a connection was refused or ended");
+        } else {
+            tracing::debug!(%from, %error, "a connection ended");
+        }
+    }
+}
+
+/// Serves one connection until it ends. It must have greeted by `until`.
+pub(crate) async fn connection<IO, H>(
+    io: IO,
+    proof: Proof,
+    knock: Knock,
+    until: Moment,
+    entrance: &Entrance<H>,
+) -> io::Result<()>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Handler,
 {
     let (read, mut write) = tokio::io::split(io);
-    let mut reader = FrameReader::new(read, frame::MAX_HELLO);
-    let Some(hello) = reader.next::<Hello>(GREETING).await? else { return Ok(()) };
-    let greeting = greet(&*handler, &hello).await;
-    frame::write_now(&mut write, &greeting).await?;
-    if let Err(refused) = greeting {
-        tracing::warn!(sender = ?hello.sender, %refused, "refused a connection");
-        return Ok(());
-    }
-    reader.set_max(match hello.sender {
-        Sender::Member { .. } => frame::MAX_MEMBER,
-        Sender::Client => frame::MAX_CLIENT,
+    let mut reader = FrameReader::new(read, limits::MAX_HELLO);
+    let heard = timeout_at(until, hear(&mut reader, &mut write, &proof.origin, entrance)).await;
+    let heard = heard.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it did not greet in time"))?;
+    let Some((_place, caller)) = heard? else { return Ok(()) };
+    drop(knock);
+    reader.set_max(match caller.sender {
+        Sender::Member { .. } => limits::MAX_MEMBER,
+        Sender::Client => limits::MAX_CLIENT,
     });
-    let (frames, outgoing) = mpsc::channel(frame::BACKLOG);
+    let (frames, outgoing) = mpsc::channel(limits::BACKLOG);
+    let pong = frame::encode(&Down::Pong)?;
+    let mut writer = JoinSet::new();
+    writer.spawn(frame::write_all(write, outgoing, Some((PONG_EVERY, pong))));
+    // Dropping the set ends every request of this connection.
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        frame::write_all(write, outgoing, None).await.ok();
-    });
-    // Dropping the set ends the writer and every request of this connection.
-    read_requests(reader, hello.sender, handler, frames, &mut tasks).await
+    let ended = tokio::select! {
+        ended = read_requests(reader, Arc::new(caller), &entrance.handler, &frames, &mut tasks) => ended,
+        error = distrust(proof.held) => Err(error),
+        Some(written) = writer.join_next() => return written.map_err(io::Error::other)?,
+    };
+    drop(tasks);
+    if let Err(error) = &ended {
+        let bye = frame::encode(&Down::Bye { why: error.to_string() })?;
+        frames.try_send(bye).ok();
+    }
+    drop(frames);
+    timeout(LAST_WORD, writer.join_next()).await.ok();
+    ended
 }
 
-async fn greet<H: Handler>(handler: &H, hello: &Hello) -> Greeting {
-    if hello.magic != super::wire::MAGIC || hello.version != super::wire::VERSION {
-        return Err(Refused::Version { theirs: super::wire::VERSION });
+/// Waits until the caller's certificate is no reason any more to believe it.
+async fn distrust(held: Option<Held>) -> io::Error {
+    let Some(mut held) = held else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if let Verdict::Bad(why) = held.look().await {
+            let why = format!("the certificate of this connection is no longer accepted: {why}");
+            return io::Error::new(io::ErrorKind::PermissionDenied, why);
+        }
     }
-    handler.greet(hello).await
+}
+
+/// The streams of a connection, to end them by name.
+#[derive(Default)]
+struct Streams {
+    open: HashMap<u64, AbortHandle>,
+    /// At so many those that have ended are looked for.
+    sweep_at: usize,
+}
+
+impl Streams {
+    /// Whether there is a place for another one.
+    fn has_place(&mut self) -> bool {
+        if self.open.len() >= self.sweep_at.min(limits::STREAMS) {
+            self.open.retain(|_, stream| !stream.is_finished());
+            self.sweep_at = 64 + 2 * self.open.len();
+        }
+        self.open.len() < limits::STREAMS
+    }
 }
 
 async fn read_requests<R, H>(
     mut reader: FrameReader<R>,
-    sender: Sender,
-    handler: Arc<H>,
-    frames: mpsc::Sender<Bytes>,
+    caller: Arc<Caller>,
+    handler: &Arc<H>,
+    frames: &mpsc::Sender<Bytes>,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     H: Handler,
 {
-    let places = Arc::new(Semaphore::new(MAX_REQUESTS));
-    let mut streams: HashMap<u64, AbortHandle> = HashMap::new();
-    while let Some(message) = reader.next::<Up>(SILENCE).await? {
+    let places = Arc::new(Semaphore::new(limits::REQUESTS));
+    let bytes = Arc::new(Semaphore::new(limits::REQUEST_BYTES));
+    let mut streams = Streams::default();
+    while let Some(frame) = reader.next_frame(SILENCE).await? {
         while tasks.try_join_next().is_some() {}
-        match message {
+        match frame::decode(&frame)? {
             Up::Ping => {
                 // A full queue shows by itself that the connection lives.
                 frames.try_send(frame::encode(&Down::Pong)?).ok();
             }
             Up::Cancel { id } => {
-                if let Some(stream) = streams.remove(&id) {
+                if let Some(stream) = streams.open.remove(&id) {
                     stream.abort();
                 }
             }
             Up::Call { id, request } => {
-                let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
-                let stream = matches!(request, Request::WatchSession { .. } | Request::Observe { .. });
-                let (handler, frames) = (handler.clone(), frames.clone());
+                let is_stream = matches!(request, Request::WatchSession { .. } | Request::Observe { .. });
+                if is_stream && !streams.has_place() {
+                    let what =
+                        format!("a connection has {} streams, the most it may: end some", limits::STREAMS);
+                    answer(id, Answer::Once(Err(Failure::Full { what })), frames).await?;
+                    continue;
+                }
+                // What is beyond the bounds waits here, and so in the caller's own socket.
+                let place = room(&places, 1).await;
+                let room = match caller.sender {
+                    Sender::Client => room(&bytes, frame.len()).await,
+                    // One batch of entries at a time, by Raft's own rules.
+                    Sender::Member { .. } => None,
+                };
+                let (handler, frames, caller) = (handler.clone(), frames.clone(), caller.clone());
                 let task = tasks.spawn(async move {
-                    let _place: OwnedSemaphorePermit = place;
+                    let answered = handler.handle(caller, request).await;
+                    // Held until an answer is sent. A stream lives long, and has its own limit.
+                    let _held = Some((place, room)).filter(|_| matches!(answered, Answer::Once(_)));
                     // Only fails when the connection is gone, and then nobody is left to be told.
-                    answer(id, handler.handle(sender, request).await, &frames).await.ok();
+                    answer(id, answered, &frames).await.ok();
                 });
-                if stream {
-                    streams.retain(|_, stream| !stream.is_finished());
-                    streams.insert(id, task);
+                if is_stream {
+                    streams.open.insert(id, task);
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Waits for room and takes it.
+async fn room(all: &Arc<Semaphore>, some: usize) -> Option<OwnedSemaphorePermit> {
+    let some = u32::try_from(some).unwrap_or(u32::MAX);
+    // Never closed; and a message is shorter than all the room there is.
+    all.clone().acquire_many_owned(some).await.ok()
 }
 
 async fn answer(id: u64, answer: Answer, frames: &mpsc::Sender<Bytes>) -> io::Result<()> {

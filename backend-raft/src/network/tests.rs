@@ -7,10 +7,17 @@ use futures::{StreamExt, stream};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use super::channel::{CallError, Channel, SILENCE};
+use super::caller::{Caller, Origin};
+use super::channel::{CallError, Channel};
+use super::door::Door;
 use super::frame;
-use super::server::{Answer, Handler, connection};
-use super::wire::{Down, Failure, Greeting, Hello, Item, Refused, Request, Response, Sender, Status, Up};
+use super::greeting::Proof;
+use super::key::SessionKey;
+use super::limits::{Connections, MAX_CLIENT, SILENCE};
+use super::refusal::{Failure, Refused};
+use super::server::{Answer, Entrance, Handler, connection};
+use super::tls::Security;
+use super::wire::{Down, Greeting, Hello, Item, Request, Response, Sender, Status, Up};
 use crate::state_machine::View;
 
 /// Answers `Read` with its name's length as a view, later the longer the name is; streams five views.
@@ -21,15 +28,15 @@ fn view(at: u64) -> View {
 }
 
 impl Handler for Fake {
-    async fn greet(&self, hello: &Hello) -> Greeting {
+    async fn greet(&self, hello: &Hello, origin: &Result<Origin, String>) -> Result<Origin, Refused> {
         if hello.cluster == "right" {
-            Ok(())
+            Ok(origin.clone().unwrap())
         } else {
             Err(Refused::Cluster { theirs: "right".into(), ours: hello.cluster.clone() })
         }
     }
 
-    async fn handle(&self, _sender: Sender, request: Request) -> Answer {
+    async fn handle(&self, _caller: Arc<Caller>, request: Request) -> Answer {
         match request {
             Request::Read { election } => {
                 tokio::time::sleep(Duration::from_millis(election.len() as u64)).await;
@@ -51,10 +58,19 @@ fn hello(cluster: &str) -> Hello {
     Hello::new(cluster, Sender::Client, 1)
 }
 
+/// Serves [`Fake`] at one end of a pipe.
+async fn serve(theirs: DuplexStream) -> std::io::Result<()> {
+    let (handler, door) = (Arc::new(Fake), Door::new(Connections::default()));
+    let entrance = Entrance { handler, security: Security::Plaintext, door: door.clone() };
+    let from = [127, 0, 0, 1].into();
+    let until = tokio::time::Instant::now() + SILENCE;
+    connection(theirs, Proof::address(from), door.knock(from).unwrap(), until, &entrance).await
+}
+
 /// A connection to [`Fake`]: our end of the pipe.
 fn pipe() -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    tokio::spawn(connection(theirs, Arc::new(Fake)));
+    tokio::spawn(serve(theirs));
     ours
 }
 
@@ -86,9 +102,10 @@ async fn many_calls_share_a_connection_and_a_slow_one_delays_no_other() {
 #[tokio::test]
 async fn a_failure_is_told_as_one_and_leaves_the_connection() {
     let channel = channel().await;
-    let refused = channel.call(Request::Renew { session: 1 }).await.unwrap_err();
+    let refused = channel.call(Request::Renew { session: 1, key: SessionKey::of(1) }).await.unwrap_err();
     assert!(matches!(refused, CallError::Failure(Failure::NotLeader { leader: Some(2) })));
-    let refused = channel.stream(Request::WatchSession { session: 1 }).await.err().unwrap();
+    let refused =
+        channel.stream(Request::WatchSession { session: 1, key: SessionKey::of(1) }).await.err().unwrap();
     assert!(matches!(refused, CallError::Failure(Failure::NotLeader { .. })));
     channel.call(read(1)).await.unwrap();
 }
@@ -154,7 +171,7 @@ async fn a_quiet_connection_lives_and_a_dead_one_fails_its_calls() {
     channel.call(read(1)).await.unwrap();
     // The other end dies in the middle of a call.
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let served = tokio::spawn(connection(theirs, Arc::new(Fake)));
+    let served = tokio::spawn(serve(theirs));
     let channel = Channel::open(ours, &hello("right")).await.unwrap();
     let call = tokio::spawn({
         let channel = channel.clone();
@@ -169,8 +186,9 @@ async fn a_quiet_connection_lives_and_a_dead_one_fails_its_calls() {
 #[tokio::test]
 async fn a_message_beyond_the_bound_ends_the_connection_unread() {
     let channel = channel().await;
-    let error = channel.call(read(frame::MAX_CLIENT + 1)).await.unwrap_err();
+    let error = channel.call(read(MAX_CLIENT + 1)).await.unwrap_err();
     assert!(matches!(error, CallError::Connection(_)), "{error}");
+    assert!(error.to_string().contains("a message of more than 131072 bytes"), "{error}");
 }
 
 #[tokio::test]

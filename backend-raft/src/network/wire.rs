@@ -1,10 +1,15 @@
 //! The messages.
+//!
+//! Whatever else changes from version to version: [`Hello`] begins with [`MAGIC`] and [`VERSION`], and
+//! [`Refused::Version`] is the first of its kind. So every version can tell every other one that they differ.
 
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
 
+use super::key::SessionKey;
+use super::refusal::{Failure, Refused};
 use crate::state_machine::{Command, Outcome, Place, SessionEvent, SessionId, View};
 use crate::store::Incarnation;
 use crate::types::{LogId, NodeId, SnapshotMeta, TypeConfig, Vote};
@@ -12,7 +17,7 @@ use crate::types::{LogId, NodeId, SnapshotMeta, TypeConfig, Vote};
 /// What every connection begins with, so that a stray client of another protocol is told apart at once.
 pub(crate) const MAGIC: u32 = 0x454c_5246;
 /// The version of this protocol. Raise it with every change that an older version cannot read.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// Who opens a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,57 +53,6 @@ impl Hello {
     pub(crate) fn new(cluster: &str, sender: Sender, target: NodeId) -> Self {
         Self { magic: MAGIC, version: VERSION, cluster: cluster.into(), sender, target }
     }
-}
-
-/// Why a connection was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub(crate) enum Refused {
-    /// Another version of the protocol.
-    #[error("the node speaks version {theirs} of the protocol, this process version {VERSION}: upgrade one")]
-    Version {
-        /// The listener's version.
-        theirs: u16,
-    },
-    /// Another group.
-    #[error("the node belongs to cluster {theirs:?}, not {ours:?}: correct the address or the cluster name")]
-    Cluster {
-        /// The listener's group.
-        theirs: String,
-        /// The speaker's.
-        ours: String,
-    },
-    /// Another node of the group.
-    #[error(
-        "the node at this address is node {theirs}, not {ours}: every process must list the members in the \
-         same order"
-    )]
-    Node {
-        /// The listener's id.
-        theirs: NodeId,
-        /// Who was meant.
-        ours: NodeId,
-    },
-    /// A member's id in a second data directory.
-    #[error(
-        "node {id} was seen before with another data directory: either two processes run as node {id}, or \
-         its disk was lost. A node that lost its disk may have forgotten a vote and must join under a new id"
-    )]
-    Incarnation {
-        /// The speaker's id.
-        id: NodeId,
-    },
-    /// An id that is not in the list of members.
-    #[error("node {id} is not a member of the group")]
-    Stranger {
-        /// The speaker's id.
-        id: NodeId,
-    },
-    /// The node is going down or cannot read its disk.
-    #[error("the node cannot accept connections: {why}")]
-    Unable {
-        /// Why.
-        why: String,
-    },
 }
 
 /// The answer to [`Hello`].
@@ -143,12 +97,29 @@ pub(crate) enum Request {
     Snapshot(SnapshotPart),
     /// Raft, members only.
     Transfer(Transfer),
-    /// Writes to the log; answered when it is applied.
-    Write(Command),
+    /// Opens a session; answered when that is applied. Repeated with the same key it answers with the session
+    /// that exists.
+    Open {
+        /// Drawn at random by the client, and known to nobody else.
+        key: SessionKey,
+        /// How long the session lives without a proven renewal, in milliseconds.
+        ttl_ms: u64,
+    },
+    /// Writes something about a session to the log; answered when it is applied.
+    Write {
+        /// The session's key.
+        key: SessionKey,
+        /// What to write.
+        command: Command,
+    },
+    /// Writes to the log what only an administrator may.
+    Administer(Command),
     /// Renews a session; answered when a quorum has confirmed the leader after the request arrived.
     Renew {
         /// The session.
         session: SessionId,
+        /// Its key.
+        key: SessionKey,
     },
     /// The present state of an election, confirmed by a quorum.
     Read {
@@ -164,6 +135,8 @@ pub(crate) enum Request {
     WatchSession {
         /// The session.
         session: SessionId,
+        /// Its key.
+        key: SessionKey,
     },
     /// A stream of the states of an election; the first is confirmed by a quorum.
     Observe {
@@ -224,38 +197,6 @@ pub(crate) enum Item {
     View(View),
 }
 
-/// Why a request was not served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub(crate) enum Failure {
-    /// The node is not the Raft leader, or not yet ready to serve as one.
-    #[error("node is not the Raft leader")]
-    NotLeader {
-        /// Who is, as far as it knows.
-        leader: Option<NodeId>,
-    },
-    /// The Raft leader could not reach a quorum.
-    #[error("the Raft leader reaches no quorum")]
-    NoQuorum,
-    /// Whether the write took effect is not known; asking again is safe.
-    #[error("the Raft leader changed while the write was under way")]
-    Unknown,
-    /// A node that has just started does not vote yet.
-    #[error("the node has restarted and does not vote before one election timeout has passed")]
-    Embargo,
-    /// The request is not for this sender, or out of bounds.
-    #[error("the node refuses the request: {why}")]
-    Forbidden {
-        /// Why.
-        why: String,
-    },
-    /// The node has stopped.
-    #[error("the node has stopped: {why}")]
-    Stopped {
-        /// Why.
-        why: String,
-    },
-}
-
 /// From whoever opened the connection.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Up {
@@ -299,4 +240,9 @@ pub(crate) enum Down {
     },
     /// The answer to `Ping`.
     Pong,
+    /// The node ends the connection.
+    Bye {
+        /// Why.
+        why: String,
+    },
 }

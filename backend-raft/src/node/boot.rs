@@ -18,7 +18,8 @@ use super::renewals::Renewals;
 use super::service::{Parts, Service};
 use crate::config::{NodeConfig, RaftConfig, RaftTiming};
 use crate::error::NodeError;
-use crate::network::{Peers, Sender, serve};
+use crate::network::limits::Connections;
+use crate::network::{Caller, Door, Entrance, Origin, Peers, Security, Sender, serve};
 use crate::state_machine::{Machine, Replica};
 use crate::store::Store;
 use crate::types::{NodeId, Raft};
@@ -58,24 +59,29 @@ pub(crate) struct Node {
 impl Node {
     /// Opens the data directory, starts to listen and to take part in Raft, and sees to it that the group is
     /// formed. It does not wait for the others.
-    pub(crate) async fn start(config: &RaftConfig, own: &NodeConfig) -> Result<Self, NodeError> {
+    pub(crate) async fn start(
+        config: &RaftConfig,
+        own: &NodeConfig,
+        security: &Security,
+    ) -> Result<Self, NodeError> {
         let address = own.listen.clone().unwrap_or_else(|| config.by_id()[&own.id].clone());
         // Before the store: a port in use is the cheaper thing to find out.
         let listener = listen(&address).await?;
         let store = open_store(config, own).await?;
-        Self::run(config, own, listener, store).await
+        Self::run(config, own, security, listener, store).await
     }
 
     /// Starts everything on a store that is open.
     pub(super) async fn run(
         config: &RaftConfig,
         own: &NodeConfig,
+        security: &Security,
         listener: TcpListener,
         store: Store,
     ) -> Result<Self, NodeError> {
         let members = config.by_id();
         let sender = Sender::Member { id: own.id, incarnation: store.identity.incarnation };
-        let peers = Peers::new(&config.cluster, own.id, sender, &members, config.raft.election_max);
+        let peers = Peers::new(&config.cluster, own.id, sender, &members, config.raft.election_max, security);
         let replica = Replica::default();
         let machine = Machine::new(replica.clone(), store.snapshot);
         let settings = raft_settings(config, own)?;
@@ -95,9 +101,12 @@ impl Node {
             renewals: Renewals::start(raft.clone(), replica.clone(), patience),
             votes_from: Instant::now() + embargo,
             patience,
+            own: Caller::new(Sender::Client, own_origin(security)),
         }));
         let stop = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, service.clone(), stop.clone()));
+        let (handler, door) = (service.clone(), Door::new(Connections::fitting()));
+        let entrance = Arc::new(Entrance { handler, security: security.clone(), door });
+        let server = tokio::spawn(serve(listener, entrance, stop.clone()));
         let timing = OfficeTiming { tick: config.raft.heartbeat, lease: config.raft.election_max };
         tokio::spawn(office::run(raft.clone(), replica, timing, stop.clone()));
         let (failed, failure) = watch::channel(None);
@@ -189,6 +198,14 @@ fn heir(raft: &Raft, own: NodeId) -> Option<NodeId> {
     let replication = metrics.replication.as_ref()?;
     let others = replication.iter().filter(|(id, _)| **id != own && voters.contains(id));
     others.max_by_key(|(_, matched)| **matched).map(|(id, _)| *id)
+}
+
+/// As whom this process is known to its own member.
+fn own_origin(security: &Security) -> Origin {
+    match security {
+        Security::Plaintext => Origin::address(std::net::Ipv4Addr::LOCALHOST.into()),
+        Security::Tls(credentials) => Origin::Certificate(credentials.own()),
+    }
 }
 
 /// How long a write or a quorum round may take: one election and some disk.

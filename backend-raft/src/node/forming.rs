@@ -14,7 +14,7 @@ use openraft::BasicNode;
 use openraft::errors::{InitializeError, RaftError};
 
 use crate::error::NodeError;
-use crate::network::{CallError, Peers, Refused, Request, Response};
+use crate::network::{CallError, Peers, Request, Response};
 use crate::types::{NodeId, Raft};
 
 /// How long a member may take to answer.
@@ -43,7 +43,7 @@ pub(super) async fn ask(peers: &Peers) -> Result<Found, NodeError> {
             Ok(Response::Status(status)) if status.formed => return Ok(Found::Formed),
             Ok(_) => pristine += 1,
             // A node that comes up a little later is not refused, it is unreachable: a refusal is for good.
-            Err(CallError::Refused(refused)) if !matches!(refused, Refused::Unable { .. }) => {
+            Err(CallError::Refused(refused)) if refused.is_lasting() => {
                 return Err(NodeError::Refused { by: id, refused });
             }
             Err(error) => tracing::debug!(node = id, %error, "a member does not answer yet"),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::NodeError;
-use crate::network::{Peers, Refused};
+use crate::network::Peers;
 use crate::store::LogStore;
 use crate::types::Raft;
 
@@ -67,9 +67,8 @@ async fn broken(raft: &Raft, log: &LogStore) -> NodeError {
 async fn refused(peers: &Peers) -> NodeError {
     loop {
         tokio::time::sleep(EVERY).await;
-        let refusals: Vec<_> = peers.refusals().collect();
-        let lasting = |refused: &Refused| !matches!(refused, Refused::Unable { .. });
-        if let Some((by, refused)) = refusals.iter().find(|(_, refused)| lasting(refused)) {
+        let refusals: Vec<_> = peers.refusals().filter(|(_, refused)| refused.is_lasting()).collect();
+        if let Some((by, refused)) = refusals.first() {
             tracing::error!(by, %refused, "a member refuses this node");
             let others = peers.links().count();
             if refusals.len() * 2 > others {

@@ -3,17 +3,23 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | [`boot`] | opens the store, starts everything, forms the group; ends it in the right order |
-//! | [`service`] | answers requests |
+//! | [`service`] | answers requests of members |
+//! | [`clients`] | answers requests of clients |
+//! | [`seal`] | to whom a session belongs |
 //! | [`office`] | notices when this node becomes, or stops being, the Raft leader; expires sessions |
 //! | [`renewals`] | confirms renewals, many at a time |
 //! | [`health`] | notices when the node cannot go on, and stops it |
 //! | [`forming`] | decides whether a node without a past forms a group or joins one |
 
 mod boot;
+mod clients;
 mod forming;
 mod health;
 mod office;
 mod renewals;
+#[cfg(test)]
+mod rights;
+mod seal;
 mod service;
 #[cfg(test)]
 mod tests;

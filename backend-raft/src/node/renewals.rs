@@ -1,4 +1,4 @@
-//! Renewals: one quorum round proves all that arrived before it began.
+//! Renewals, and reads: one quorum round proves all that arrived before it began.
 //!
 //! The proof: the round's heartbeats are sent after every arrival in the batch, and a quorum acknowledges
 //! them. A later leader needs the vote of one of those who did, given after its acknowledgement; so its first
@@ -16,19 +16,20 @@ use crate::network::Failure;
 use crate::state_machine::{Replica, SessionId};
 use crate::types::{Raft, TypeConfig};
 
-/// How many renewals may wait for the next round.
+/// How many renewals and reads may wait for the next round.
 const BACKLOG: usize = 64 * 1024;
 
-struct Renewal {
-    session: SessionId,
+struct Question {
+    /// The session to renew; none for a read.
+    session: Option<SessionId>,
     /// When it arrived: before the round that confirms it, and after the client took its own time.
     arrival: Instant,
     answer: oneshot::Sender<Result<bool, Failure>>,
 }
 
-/// Hands renewals to the task that confirms them.
+/// Hands renewals and reads to the task that confirms them.
 #[derive(Clone)]
-pub(crate) struct Renewals(mpsc::Sender<Renewal>);
+pub(crate) struct Renewals(mpsc::Sender<Question>);
 
 impl Renewals {
     /// Starts the task.
@@ -40,21 +41,31 @@ impl Renewals {
 
     /// Renews a session. True if it lives until now + TTL at least, false if it is gone or about to go.
     pub(crate) async fn renew(&self, session: SessionId) -> Result<bool, Failure> {
+        self.ask(Some(session)).await
+    }
+
+    /// Confirms that this node is the Raft leader now, and has applied all that was committed before. However
+    /// many ask, a round answers them all: a flood of reads costs no more rounds than one reader.
+    pub(crate) async fn confirm(&self) -> Result<(), Failure> {
+        self.ask(None).await.map(drop)
+    }
+
+    async fn ask(&self, session: Option<SessionId>) -> Result<bool, Failure> {
         let (answer, confirmed) = oneshot::channel();
-        let renewal = Renewal { session, arrival: Instant::now(), answer };
+        let question = Question { session, arrival: Instant::now(), answer };
         let stopped = || Failure::Stopped { why: "the node is shutting down".into() };
-        self.0.send(renewal).await.map_err(|_| stopped())?;
+        self.0.send(question).await.map_err(|_| stopped())?;
         confirmed.await.map_err(|_| stopped())?
     }
 }
 
-async fn run(raft: Raft, replica: Replica, patience: Duration, mut queue: mpsc::Receiver<Renewal>) {
+async fn run(raft: Raft, replica: Replica, patience: Duration, mut queue: mpsc::Receiver<Question>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, BACKLOG).await > 0 {
         let result = confirm(&raft, &replica, patience, &batch).await;
-        for (place, renewal) in batch.drain(..).enumerate() {
+        for (place, question) in batch.drain(..).enumerate() {
             let answer = result.as_ref().map(|renewed| renewed[place]).map_err(Clone::clone);
-            renewal.answer.send(answer).ok();
+            question.answer.send(answer).ok();
         }
     }
 }
@@ -63,18 +74,18 @@ async fn confirm(
     raft: &Raft,
     replica: &Replica,
     patience: Duration,
-    batch: &[Renewal],
+    batch: &[Question],
 ) -> Result<Vec<bool>, Failure> {
     let leader = replica.serving().ok_or(Failure::NotLeader { leader: known_leader(raft) })?;
     #[cfg(zoo)]
     if election_core::zoo::planted("raft-renewal-without-quorum") {
-        let arrivals = batch.iter().map(|renewal| (renewal.session, renewal.arrival));
+        let arrivals = batch.iter().map(|question| (question.session, question.arrival));
         return replica.renew(&leader, arrivals).ok_or(Failure::NotLeader { leader: None });
     }
     confirm_leadership(raft, patience).await?;
     // The same leadership as before the round: its deadlines are the ones that count. Each session is looked
     // at again under the lock, because its expiry may have been proposed while the round was under way.
-    let arrivals = batch.iter().map(|renewal| (renewal.session, renewal.arrival));
+    let arrivals = batch.iter().map(|question| (question.session, question.arrival));
     replica.renew(&leader, arrivals).ok_or(Failure::NotLeader { leader: None })
 }
 
@@ -91,7 +102,7 @@ pub(super) fn known_leader(raft: &Raft) -> Option<u64> {
 /// openraft gives a heartbeat one heartbeat interval to be answered, which a busy machine does not always
 /// keep. So after two of them an empty entry is committed as well: that is the same proof (each member that
 /// accepts it has given its vote to no later leader before), it has more time, and it costs an fsync.
-pub(super) async fn confirm_leadership(raft: &Raft, patience: Duration) -> Result<(), Failure> {
+async fn confirm_leadership(raft: &Raft, patience: Duration) -> Result<(), Failure> {
     let heartbeat = Duration::from_millis(raft.config().heartbeat_interval);
     let by_heartbeat = raft.ensure_linearizable(ReadPolicy::ReadIndex);
     let by_entry = async {

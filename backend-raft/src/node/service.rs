@@ -1,4 +1,4 @@
-//! Answers requests of members and clients.
+//! Answers requests to a node: of members here, of clients in [`Clients`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,29 +6,28 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use election_core::clock::Instant;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, stream};
-use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, RaftError};
 use openraft::raft::TransferLeaderRequest;
 
-use super::renewals::{Renewals, confirm_leadership, known_leader};
+use super::clients::Clients;
+use super::renewals::Renewals;
 use crate::network::{
-    Answer, Failure, Handler, Hello, Item, ItemStream, Local, Refused, Request, Response, Sender,
-    SnapshotPart, Status, Transfer,
+    Answer, Caller, Failure, Handler, Hello, Identity, Local, Origin, Refused, Request, Response, Sender,
+    SnapshotPart, Transfer,
 };
-use crate::state_machine::{Command, Replica, SessionEvent};
-use crate::store::{Identity, LogStore};
+use crate::state_machine::Replica;
+use crate::store::{Identity as Own, LogStore};
 use crate::types::{NodeId, Raft, Snapshot};
 
 /// The largest snapshot that is accepted.
 const MAX_SNAPSHOT: usize = 1024 * 1024 * 1024;
 
-type Reply = Result<Response, Failure>;
+pub(super) type Reply = Result<Response, Failure>;
 
 /// What a service is made of.
 pub(crate) struct Parts {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Own,
     pub(crate) members: Vec<NodeId>,
     pub(crate) raft: Raft,
     pub(crate) replica: Replica,
@@ -38,23 +37,39 @@ pub(crate) struct Parts {
     pub(crate) votes_from: Instant,
     /// How long a write or a quorum round may take.
     pub(crate) patience: Duration,
+    /// As whom this process asks its own member. The same as it asks the others: its session is one.
+    pub(crate) own: Caller,
 }
 
 /// The service of one node.
 pub(crate) struct Service {
-    parts: Parts,
+    parts: Arc<Parts>,
+    clients: Clients,
     /// Snapshots that are arriving, by sender.
     arriving: Mutex<HashMap<NodeId, BytesMut>>,
 }
 
-fn fatal(error: impl std::fmt::Display) -> Failure {
+pub(super) fn fatal(error: impl std::fmt::Display) -> Failure {
     Failure::Stopped { why: error.to_string() }
+}
+
+/// For whom a message between members speaks: the Raft leader, or whoever wants to be it.
+fn speaks_for(request: &Request) -> Option<NodeId> {
+    let vote = match request {
+        Request::Append(rpc) => &rpc.vote,
+        Request::Vote(rpc) | Request::PreVote(rpc) => &rpc.vote,
+        Request::Snapshot(part) => &part.vote,
+        Request::Transfer(transfer) => &transfer.from,
+        _ => return None,
+    };
+    Some(vote.leader_id.node_id)
 }
 
 impl Service {
     /// A service made of these parts.
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, arriving: Mutex::default() }
+        let parts = Arc::new(parts);
+        Self { clients: Clients::new(parts.clone()), parts, arriving: Mutex::default() }
     }
 
     /// A node that has just restarted has forgotten when it last heard from the leader. By voting at once it
@@ -68,6 +83,12 @@ impl Service {
     }
 
     async fn raft(&self, sender: NodeId, request: Request) -> Reply {
+        // The connection's identity, in every call: no member speaks in another one's name.
+        if let Some(claimed) = speaks_for(&request).filter(|claimed| *claimed != sender) {
+            let why = format!("node {sender} speaks in the name of node {claimed}");
+            tracing::error!(why, "a message between members is refused");
+            return Err(Failure::Forbidden { why });
+        }
         let raft = &self.parts.raft;
         match request {
             Request::Append(rpc) => raft.append_entries(rpc).await.map(Response::Append).map_err(fatal),
@@ -99,8 +120,14 @@ impl Service {
                 snapshot.clear();
             }
             if part.offset != snapshot.len() as u64 || snapshot.len() + part.bytes.len() > MAX_SNAPSHOT {
+                let (offset, held) = (part.offset, snapshot.len());
                 arriving.remove(&sender);
-                return Err(Failure::Forbidden { why: "a part of a snapshot out of place".into() });
+                return Err(Failure::Forbidden {
+                    why: format!(
+                        "a part of a snapshot at {offset}, after {held} bytes: they come in order, and {MAX_SNAPSHOT} \
+                         bytes are the most"
+                    ),
+                });
             }
             snapshot.extend_from_slice(&part.bytes);
             if !part.last {
@@ -112,163 +139,46 @@ impl Service {
         let installed = self.parts.raft.install_full_snapshot(part.vote, snapshot).await;
         installed.map(|response| Response::Snapshot(response.vote)).map_err(fatal)
     }
-
-    /// Writes to the log and waits until it is applied.
-    pub(crate) async fn write(&self, command: Command) -> Reply {
-        let raft = &self.parts.raft;
-        let started = Instant::now();
-        loop {
-            let left = self.parts.patience.saturating_sub(Instant::now().saturating_duration_since(started));
-            let written = tokio::time::timeout(left, raft.client_write(command.clone())).await;
-            let error = match written {
-                Err(_) => return Err(Failure::Unknown),
-                Ok(Ok(response)) => {
-                    return Ok(Response::Written { index: response.log_id.index, outcome: response.data });
-                }
-                Ok(Err(error)) => error,
-            };
-            match error {
-                RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
-                    // A fresh leader takes no writes before its first word from a quorum. That is a matter
-                    // of one round trip, shorter than sending the client away.
-                    let fresh = forward.leader_id.is_none_or(|id| id == *raft.node_id()) && raft.is_leader();
-                    if !fresh || left.is_zero() {
-                        return Err(Failure::NotLeader { leader: forward.leader_id });
-                    }
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => return Err(Failure::Unknown),
-                RaftError::APIError(other) => return Err(Failure::Forbidden { why: other.to_string() }),
-                RaftError::Fatal(error) => return Err(fatal(error)),
-            }
-        }
-    }
-
-    fn may_write(command: &Command) -> Result<(), Failure> {
-        match command {
-            Command::OpenSession { .. }
-            | Command::CloseSession { .. }
-            | Command::Campaign { .. }
-            | Command::Withdraw { .. }
-            | Command::Remove { .. } => Ok(()),
-            Command::ExpireSessions { .. } => {
-                Err(Failure::Forbidden { why: "only the Raft leader itself expires sessions".into() })
-            }
-        }
-    }
-
-    async fn confirm(&self) -> Result<(), Failure> {
-        confirm_leadership(&self.parts.raft, self.parts.patience).await
-    }
-
-    fn not_leader(&self) -> Failure {
-        Failure::NotLeader { leader: known_leader(&self.parts.raft) }
-    }
-
-    fn status(&self) -> Status {
-        let metrics = self.parts.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        Status {
-            formed: metrics.membership_config.membership().voter_ids().next().is_some(),
-            leader: metrics.current_leader,
-            applied: metrics.last_applied.map_or(0, |id| id.index),
-        }
-    }
-
-    fn watch_session(&self, session: u64) -> Result<ItemStream, Failure> {
-        let watch = self.parts.replica.watch_session(session).ok_or_else(|| self.not_leader())?;
-        let events = stream::unfold(watch.events, |mut events| async {
-            let event = events.recv().await?;
-            Some((event, events))
-        });
-        let gone = watch.first == SessionEvent::Gone;
-        let first = stream::iter([watch.first]);
-        if gone {
-            Ok(first.map(Item::Session).boxed())
-        } else {
-            Ok(first.chain(events).map(Item::Session).boxed())
-        }
-    }
-
-    async fn observe(&self, election: &str) -> Result<ItemStream, Failure> {
-        self.confirm().await?;
-        let views = self.parts.replica.watch_election(election).ok_or_else(|| self.not_leader())?;
-        let views = stream::unfold((views, true), |(mut views, first)| async move {
-            if !first {
-                views.changed().await.ok()?;
-            }
-            let view = views.borrow_and_update().clone();
-            Some((Item::View(view), (views, false)))
-        });
-        Ok(views.boxed())
-    }
-
-    /// Serves a client's request.
-    pub(crate) async fn client(&self, request: Request) -> Answer {
-        Answer::Once(match request {
-            Request::Write(command) => match Self::may_write(&command) {
-                Ok(()) => self.write(command).await,
-                Err(failure) => Err(failure),
-            },
-            Request::Renew { session } => self.parts.renewals.renew(session).await.map(Response::Renewed),
-            Request::Read { election } => {
-                self.confirm().await.map(|()| Response::View(self.parts.replica.view(&election)))
-            }
-            Request::Queue { election } => {
-                self.confirm().await.map(|()| Response::Queue(self.parts.replica.places(&election)))
-            }
-            Request::WatchSession { session } => match self.watch_session(session) {
-                Ok(items) => return Answer::Stream(items),
-                Err(failure) => Err(failure),
-            },
-            Request::Observe { election } => match self.observe(&election).await {
-                Ok(items) => return Answer::Stream(items),
-                Err(failure) => Err(failure),
-            },
-            Request::Status => Ok(Response::Status(self.status())),
-            Request::Append(_)
-            | Request::Vote(_)
-            | Request::PreVote(_)
-            | Request::Snapshot(_)
-            | Request::Transfer(_) => Err(Failure::Forbidden { why: "for members of the group only".into() }),
-        })
-    }
 }
 
 impl Handler for Service {
-    async fn greet(&self, hello: &Hello) -> Result<(), Refused> {
-        let identity = &self.parts.identity;
-        if hello.cluster != identity.cluster {
-            return Err(Refused::Cluster { theirs: identity.cluster.clone(), ours: hello.cluster.clone() });
+    async fn greet(&self, hello: &Hello, origin: &Result<Origin, String>) -> Result<Origin, Refused> {
+        let own = &self.parts.identity;
+        if hello.cluster != own.cluster {
+            return Err(Refused::Cluster { theirs: own.cluster.clone(), ours: hello.cluster.clone() });
         }
-        if hello.target != identity.node {
-            return Err(Refused::Node { theirs: identity.node, ours: hello.target });
+        if hello.target != own.node {
+            return Err(Refused::Node { theirs: own.node, ours: hello.target });
         }
-        let Sender::Member { id, incarnation } = hello.sender else { return Ok(()) };
+        let claimed = || match hello.sender {
+            Sender::Member { id, .. } => Identity::Node(id).name(&own.cluster),
+            Sender::Client => format!("NAME.client.{}", own.cluster),
+        };
+        let origin = origin.clone().map_err(|shown| Refused::Identity { shown, claimed: claimed() })?;
+        let Sender::Member { id, incarnation } = hello.sender else { return Ok(origin) };
+        // Before anything is remembered about this id.
+        if !origin.is_node(id) {
+            return Err(Refused::Identity { shown: format!("{origin}.{}", own.cluster), claimed: claimed() });
+        }
         if !self.parts.members.contains(&id) {
             return Err(Refused::Stranger { id });
         }
-        if id == identity.node {
+        if id == own.node {
             return Err(Refused::Incarnation { id });
         }
         match self.parts.log.recognise(id, incarnation).await {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(origin),
             Ok(false) => Err(Refused::Incarnation { id }),
             Err(error) => Err(Refused::Unable { why: error.to_string() }),
         }
     }
 
-    async fn handle(&self, sender: Sender, request: Request) -> Answer {
-        match (sender, request) {
-            (
-                Sender::Member { id, .. },
-                request @ (Request::Append(_)
-                | Request::Vote(_)
-                | Request::PreVote(_)
-                | Request::Snapshot(_)
-                | Request::Transfer(_)),
-            ) => Answer::Once(self.raft(id, request).await),
-            (_, request) => self.client(request).await,
+    async fn handle(&self, caller: Arc<Caller>, request: Request) -> Answer {
+        match (caller.sender, request) {
+            // What else a member wants of the group, it asks as a client.
+            (Sender::Member { .. }, Request::Status) => self.clients.serve(&caller, Request::Status).await,
+            (Sender::Member { id, .. }, request) => Answer::Once(self.raft(id, request).await),
+            (Sender::Client, request) => self.clients.serve(&caller, request).await,
         }
     }
 }
@@ -279,6 +189,6 @@ impl Local for Service {
     }
 
     fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Answer> {
-        async move { self.client(request).await }.boxed()
+        async move { self.clients.serve(&self.parts.own, request).await }.boxed()
     }
 }

@@ -1,5 +1,6 @@
 //! One member alone, on a disk that fails.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,15 +10,18 @@ use tokio::net::TcpListener;
 use super::Node;
 use crate::config::{NodeConfig, Profile, RaftConfig};
 use crate::error::NodeError;
-use crate::network::{Answer, Failure, Handler, Item, Local, Request, Response, Sender};
+use crate::network::{
+    Answer, Caller, Failure, Handler, Identity, Item, Local, Origin, Request, Response, Security, Sender,
+    SessionKey,
+};
 use crate::state_machine::{CandidacyId, Command, Outcome, SessionEvent};
 use crate::store::Store;
 use crate::store::testing::Disk;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A group of one on `store`, ready to serve.
-async fn alone(store: Store, dir: &std::path::Path) -> Node {
+pub(super) async fn alone(store: Store, dir: &std::path::Path) -> Node {
     let node = started(store, dir, Profile::Default).await;
     let serves = async {
         while !node.service().serves() {
@@ -35,7 +39,7 @@ async fn started(store: Store, dir: &std::path::Path, profile: Profile) -> Node 
     let own = NodeConfig::new(1, dir);
     let mut config = RaftConfig::new([address]).with_profile(profile);
     config.cluster = "test".into();
-    Node::run(&config, &own, listener, store).await.unwrap()
+    Node::run(&config, &own, &Security::Plaintext, listener, store).await.unwrap()
 }
 
 /// Opens the store again once the writer of its first life has let go of the database.
@@ -48,28 +52,33 @@ async fn reopened(dir: &std::path::Path) -> Store {
     }
 }
 
-async fn ask(node: &Node, request: Request) -> Result<Response, Failure> {
+pub(super) async fn ask(node: &Node, request: Request) -> Result<Response, Failure> {
     match node.service().clone().call(request).await {
         Answer::Once(result) => result,
         Answer::Stream(_) => panic!("a stream"),
     }
 }
 
-async fn write(node: &Node, command: Command) -> Result<Outcome, Failure> {
-    match ask(node, Request::Write(command)).await? {
+pub(super) async fn written(node: &Node, request: Request) -> Result<Outcome, Failure> {
+    match ask(node, request).await? {
         Response::Written { outcome, .. } => Ok(outcome),
         other => panic!("{other:?}"),
     }
 }
 
-async fn open(node: &Node, nonce: u128, ttl_ms: u64) -> u64 {
-    match write(node, Command::OpenSession { nonce, ttl_ms }).await.unwrap() {
+pub(super) async fn write(node: &Node, key: u128, command: Command) -> Result<Outcome, Failure> {
+    written(node, Request::Write { key: SessionKey::of(key), command }).await
+}
+
+pub(super) async fn open(node: &Node, key: u128, ttl_ms: u64) -> u64 {
+    let key = SessionKey::of(key);
+    match written(node, Request::Open { key, ttl_ms }).await.unwrap() {
         Outcome::Opened { session } => session,
         other => panic!("{other:?}"),
     }
 }
 
-fn campaign(session: u64, number: u64) -> Command {
+pub(super) fn campaign(session: u64, number: u64) -> Command {
     let candidacy = CandidacyId { session, number };
     Command::Campaign { candidacy, floor: 0, election: "e".into(), id: "c".into(), value: Default::default() }
 }
@@ -81,11 +90,11 @@ async fn a_full_disk_stops_the_member_cleanly_and_it_resumes_with_all_it_acknowl
     let node = alone(store, dir.path()).await;
     let session = open(&node, 1, 60_000).await;
     assert!(matches!(
-        write(&node, campaign(session, 0)).await.unwrap(),
+        write(&node, 1, campaign(session, 0)).await.unwrap(),
         Outcome::Queued { token: Some(_), .. }
     ));
     disk.full.store(true, Ordering::SeqCst);
-    assert!(write(&node, campaign(session, 1)).await.is_err(), "not on disk, not acknowledged");
+    assert!(write(&node, 1, campaign(session, 1)).await.is_err(), "not on disk, not acknowledged");
     let mut failure = node.failure();
     let found =
         tokio::time::timeout(PATIENCE, failure.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
@@ -114,10 +123,10 @@ async fn a_session_that_is_not_renewed_expires_and_one_that_is_does_not() {
     let (store, _disk) = Disk::open(dir.path());
     let node = alone(store, dir.path()).await;
     let (lazy, busy) = (open(&node, 1, 100).await, open(&node, 2, 300).await);
-    write(&node, campaign(lazy, 0)).await.unwrap();
-    assert!(matches!(write(&node, campaign(busy, 0)).await.unwrap(), Outcome::Queued { token: None, .. }));
+    write(&node, 1, campaign(lazy, 0)).await.unwrap();
+    assert!(matches!(write(&node, 2, campaign(busy, 0)).await.unwrap(), Outcome::Queued { token: None, .. }));
     let Answer::Stream(mut events) =
-        node.service().clone().call(Request::WatchSession { session: busy }).await
+        node.service().clone().call(Request::WatchSession { session: busy, key: SessionKey::of(2) }).await
     else {
         panic!("no stream");
     };
@@ -127,7 +136,7 @@ async fn a_session_that_is_not_renewed_expires_and_one_that_is_does_not() {
             tokio::select! {
                 event = events.next() => return event,
                 () = tokio::time::sleep(Duration::from_millis(50)) => {
-                    let renewed = ask(&node, Request::Renew { session: busy }).await.unwrap();
+                    let renewed = ask(&node, Request::Renew { session: busy, key: SessionKey::of(2) }).await.unwrap();
                     assert!(matches!(renewed, Response::Renewed(true)));
                 }
             }
@@ -135,20 +144,13 @@ async fn a_session_that_is_not_renewed_expires_and_one_that_is_does_not() {
     };
     let granted = tokio::time::timeout(PATIENCE, granted).await.unwrap();
     assert!(matches!(granted, Some(Item::Session(SessionEvent::Granted { number: 0, .. }))), "{granted:?}");
-    assert!(matches!(ask(&node, Request::Renew { session: lazy }).await.unwrap(), Response::Renewed(false)));
+    assert!(matches!(
+        ask(&node, Request::Renew { session: lazy, key: SessionKey::of(1) }).await.unwrap(),
+        Response::Renewed(false)
+    ));
     // The busy one stops, too: its watch says so.
     let gone = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
     assert_eq!(gone, Some(Item::Session(SessionEvent::Gone)));
-    node.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_for_clients_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _disk) = Disk::open(dir.path());
-    let node = alone(store, dir.path()).await;
-    let refused = write(&node, Command::ExpireSessions { sessions: vec![1] }).await;
-    assert!(matches!(refused, Err(Failure::Forbidden { .. })));
     node.shutdown().await;
 }
 
@@ -162,9 +164,10 @@ async fn a_member_that_has_just_restarted_votes_for_nobody() {
     // Nobody could be sure to ask in time what was over within milliseconds.
     let node = started(reopened(dir.path()).await, dir.path(), Profile::Wan).await;
     let rpc = openraft::raft::VoteRequest::new(crate::types::Vote::new(9, 2), None);
-    let sender = Sender::Member { id: 2, incarnation: 7 };
+    let origin = Origin::Certificate(Identity::Node(2));
+    let caller = Arc::new(Caller::new(Sender::Member { id: 2, incarnation: 7 }, origin));
     for request in [Request::Vote(rpc.clone()), Request::PreVote(rpc)] {
-        let Answer::Once(answer) = node.service().handle(sender, request).await else {
+        let Answer::Once(answer) = node.service().handle(caller.clone(), request).await else {
             panic!("a stream");
         };
         assert!(matches!(answer, Err(Failure::Embargo)), "{answer:?}");

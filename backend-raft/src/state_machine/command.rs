@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use election_core::{MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use serde::{Deserialize, Serialize};
 
 /// A session: the log index of the entry that opened it. Never reused.
@@ -79,6 +80,25 @@ pub(crate) enum Command {
     },
 }
 
+/// The shortest and the longest TTL of a session, in milliseconds.
+pub(crate) const TTL_BOUNDS_MS: std::ops::RangeInclusive<u64> = 20..=3_600_000;
+
+impl Command {
+    /// Whether it is within bounds in itself, whatever the state. Asked before it is written to the log, which
+    /// nonsense must not fill, and when it is applied: the log may be of an earlier version.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let names: &[&str] = match self {
+            Self::OpenSession { ttl_ms, .. } if !TTL_BOUNDS_MS.contains(ttl_ms) => return Err(Refusal::Ttl),
+            Self::Campaign { value, .. } if value.len() > MAX_VALUE_BYTES => return Err(Refusal::Value),
+            Self::OpenSession { .. } | Self::CloseSession { .. } | Self::ExpireSessions { .. } => &[],
+            Self::Campaign { election, id, .. } => &[election, id],
+            Self::Withdraw { election, .. } | Self::Remove { election, .. } => &[election],
+        };
+        let good = |name: &&str| (1..=MAX_NAME_BYTES).contains(&name.len());
+        if names.iter().all(good) { Ok(()) } else { Err(Refusal::Name) }
+    }
+}
+
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -134,6 +154,18 @@ pub(crate) enum Refusal {
     Sessions,
     /// There are too many candidacies in one session.
     Candidacies,
+    /// One client has too many sessions.
+    SessionsOfOne,
+    /// There are too many records.
+    Records,
+    /// One client has too many records.
+    RecordsOfOne,
+    /// There are too many candidates in one election.
+    Candidates,
+    /// The records are too long, taken together.
+    Bytes,
+    /// The records of one client are too long, taken together.
+    BytesOfOne,
 }
 
 impl fmt::Display for Refusal {
@@ -144,6 +176,22 @@ impl fmt::Display for Refusal {
             Self::Ttl => "a session's TTL must lie between 20 ms and 1 h",
             Self::Sessions => "the group holds the most sessions it may (100,000): close some",
             Self::Candidacies => "the session holds the most candidacies it may (100,000): open another",
+            Self::SessionsOfOne => {
+                "this client (its certificate's name, or its address) has the most sessions it may (4,096): close \
+                 some, or let the coordinators of a process share one"
+            }
+            Self::Records => "the group holds the most candidacies it may (200,000): withdraw some",
+            Self::RecordsOfOne => {
+                "this client (its certificate's name, or its address) has the most candidacies it may (100,000): \
+                 withdraw some"
+            }
+            Self::Candidates => "the election has the most candidates it may (10,000): withdraw some",
+            Self::Bytes => {
+                "the group's records hold the most bytes they may (256 MiB): give shorter values, or withdraw some"
+            }
+            Self::BytesOfOne => {
+                "this client's records hold the most bytes they may (128 MiB): give shorter values, or withdraw some"
+            }
         })
     }
 }

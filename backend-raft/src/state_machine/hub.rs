@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use super::command::{CandidacyId, Effect, SessionId};
-use super::state::{LeaderRecord, Standing, State};
+use super::state::State;
+use super::views::{LeaderRecord, Standing};
 
 /// How many events a session's watcher may lag behind before its stream is ended. It then connects again and
 /// reads the whole state, which costs less than an unbounded queue.

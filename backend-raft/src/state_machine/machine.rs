@@ -78,7 +78,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Bytes) -> io::Result<()> {
         // Decoded before it is saved: a snapshot that cannot be read must not replace one that can.
-        let state: State = postcard::from_bytes(&snapshot).map_err(io::Error::other)?;
+        let state = State::decode(&snapshot).map_err(io::Error::other)?;
         let (file, saved) = (self.file.clone(), meta.clone());
         on_disk(move || file.save(&saved, &snapshot)).await?;
         self.replica.install(state, meta.last_log_id, meta.last_membership.clone());

@@ -5,17 +5,22 @@
 
 mod command;
 mod deadlines;
+mod holdings;
 mod hub;
 mod machine;
+#[cfg(test)]
+mod mangled;
 mod queue;
 mod replica;
 mod session;
 mod state;
 #[cfg(test)]
 mod tests;
+mod views;
 
-pub(crate) use command::{CandidacyId, Command, Outcome, Refusal, SessionId};
+pub(crate) use command::{CandidacyId, Command, Outcome, Refusal, SessionId, TTL_BOUNDS_MS};
 pub(crate) use hub::{SessionEvent, View};
 pub(crate) use machine::Machine;
 pub(crate) use replica::Replica;
-pub(crate) use state::{Place, Standing, TTL_BOUNDS_MS};
+pub(crate) use session::KEY_BITS;
+pub(crate) use views::{Place, Standing};

@@ -87,6 +87,11 @@ impl Queue {
         self.seats.is_empty()
     }
 
+    /// How many stand in it.
+    pub(crate) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
     /// The seats, first to last.
     pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
         self.seats.values()

@@ -8,7 +8,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::command::{Command, Effect, Outcome, SessionId};
 use super::deadlines::Deadlines;
 use super::hub::{Hub, SessionEvent, View};
-use super::state::{Place, State};
+use super::state::State;
+use super::views::Place;
 use crate::types::{CommittedLeaderId, LogId, Membership};
 
 /// What one lock protects. The deadlines are in here, and not beside it, because marking a session as
@@ -119,15 +120,19 @@ impl Replica {
     }
 
     /// Renews sessions after a quorum has confirmed `leader` later than each arrival. Tells, one by one,
-    /// whether it worked; `None` if this node no longer serves under that leadership.
+    /// whether it worked; `None` if this node no longer serves under that leadership. Where there is no session
+    /// to renew, the confirmation itself is all that was asked for.
     pub(crate) fn renew(
         &self,
         leader: &CommittedLeaderId,
-        arrivals: impl Iterator<Item = (SessionId, Instant)>,
+        arrivals: impl Iterator<Item = (Option<SessionId>, Instant)>,
     ) -> Option<Vec<bool>> {
         let mut inner = self.lock();
         let office = inner.office(leader)?;
-        Some(arrivals.map(|(session, arrival)| office.deadlines.renew(session, arrival)).collect())
+        let renew = |(session, arrival): (Option<SessionId>, Instant)| {
+            session.is_none_or(|session| office.deadlines.renew(session, arrival))
+        };
+        Some(arrivals.map(renew).collect())
     }
 
     /// Marks the sessions whose time has passed, and says when the next one is due.
@@ -148,11 +153,14 @@ impl Replica {
         let inner = &mut *guard;
         inner.office.as_ref()?;
         let at = inner.at();
-        let first = inner
-            .state
-            .standings(session)
-            .map_or(SessionEvent::Gone, |standings| SessionEvent::State { at, standings });
-        Some(SessionWatch { first, events: inner.hub.watch_session(session) })
+        Some(match inner.state.standings(session) {
+            Some(standings) => {
+                let first = SessionEvent::State { at, standings };
+                SessionWatch { first, events: inner.hub.watch_session(session) }
+            }
+            // Nothing will ever happen to it, and ids are easy to make up: nothing is kept of it.
+            None => SessionWatch { first: SessionEvent::Gone, events: mpsc::channel(1).1 },
+        })
     }
 
     /// Watches an election. `None` if this node does not serve as leader.
@@ -168,6 +176,11 @@ impl Replica {
     pub(crate) fn view(&self, election: &str) -> View {
         let inner = self.lock();
         View { at: inner.at(), leader: inner.state.leader(election) }
+    }
+
+    /// What opened a session that this copy knows.
+    pub(crate) fn nonce(&self, session: SessionId) -> Option<u128> {
+        self.lock().state.nonce(session)
     }
 
     /// The queue of an election as this copy knows it.

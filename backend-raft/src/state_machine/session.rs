@@ -4,6 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::holdings::Opener;
+
+/// So many bits of a nonce tell the session; those above them tell who opened it.
+pub(crate) const KEY_BITS: u32 = 80;
+
 /// One session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Session {
@@ -26,6 +31,11 @@ impl Session {
         Self { nonce, ttl_ms, candidacies: BTreeMap::new(), buried: BTreeSet::new(), floor: 0 }
     }
 
+    /// Who opened it.
+    pub(super) fn opener(&self) -> Opener {
+        opener(self.nonce)
+    }
+
     /// Notes which numbers are settled.
     pub(super) fn raise_floor(&mut self, floor: u64) {
         if floor > self.floor {
@@ -41,4 +51,10 @@ impl Session {
             self.buried.insert(number);
         }
     }
+}
+
+/// Who opened the session of this nonce.
+pub(super) fn opener(nonce: u128) -> Opener {
+    // What is left has 48 bits.
+    (nonce >> KEY_BITS) as Opener
 }

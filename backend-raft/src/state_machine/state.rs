@@ -7,49 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use election_core::{MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use serde::{Deserialize, Serialize};
 
 use super::command::{CandidacyId, Command, Effect, Outcome, Refusal, SessionId};
+use super::holdings::Holdings;
 use super::queue::{Queue, Seat};
-use super::session::Session;
+use super::session::{Session, opener};
+use super::views::{LeaderRecord, Place, Standing};
 
-/// The shortest and the longest TTL of a session, in milliseconds.
-pub(crate) const TTL_BOUNDS_MS: std::ops::RangeInclusive<u64> = 20..=3_600_000;
-/// The most sessions of a group, and the most candidacies of a session.
-const MAX_SESSIONS: usize = 100_000;
+/// The most candidacies of a session, and the most candidates of an election. What there may be of everything is
+/// in [`Holdings`].
 const MAX_CANDIDACIES: usize = 100_000;
-
-/// The leader of an election as observers see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LeaderRecord {
-    /// The candidate's id.
-    pub(crate) id: String,
-    /// The candidate's value.
-    pub(crate) value: Bytes,
-    /// The token.
-    pub(crate) token: u64,
-}
-
-/// A candidacy as its owner sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Standing {
-    /// Its number within the session.
-    pub(crate) number: u64,
-    /// The token, if it leads.
-    pub(crate) token: Option<u64>,
-}
-
-/// A place in a queue, as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
-    /// Whose it is.
-    pub(crate) candidacy: CandidacyId,
-    /// The candidate's id.
-    pub(crate) id: String,
-    /// The token, if it leads.
-    pub(crate) token: Option<u64>,
-}
+const MAX_CANDIDATES: usize = 10_000;
 
 /// Sessions and elections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +28,32 @@ pub(crate) struct State {
     nonces: BTreeMap<u128, SessionId>,
     /// Elections with at least one candidate; an empty queue is removed.
     elections: BTreeMap<String, Queue>,
+    /// How much there is of it. Derived; see [`decode`](Self::decode).
+    #[serde(skip)]
+    holdings: Holdings,
 }
 
 impl State {
+    /// Reads a snapshot.
+    pub(crate) fn decode(snapshot: &[u8]) -> postcard::Result<Self> {
+        let mut state: Self = postcard::from_bytes(snapshot)?;
+        for session in state.sessions.values() {
+            state.holdings.add_session(session);
+            state.holdings.recount_buried(session.opener(), 0, session.buried.len());
+        }
+        for seat in state.elections.values().flat_map(Queue::seats) {
+            let opener = state.sessions.get(&seat.candidacy.session).map_or(0, Session::opener);
+            state.holdings.add_record(opener, seat);
+        }
+        Ok(state)
+    }
+
     /// Applies the entry at log index `index`, which grows from call to call. Appends what changed to
     /// `effects`.
     pub(crate) fn apply(&mut self, index: u64, command: &Command, effects: &mut Vec<Effect>) -> Outcome {
+        if let Err(refusal) = command.check() {
+            return Outcome::Refused(refusal);
+        }
         match command {
             Command::OpenSession { nonce, ttl_ms } => self.open(index, *nonce, *ttl_ms, effects),
             Command::CloseSession { session } => {
@@ -92,13 +81,12 @@ impl State {
         if let Some(session) = self.nonces.get(&nonce) {
             return Outcome::Opened { session: *session };
         }
-        if !TTL_BOUNDS_MS.contains(&ttl_ms) {
-            return Outcome::Refused(Refusal::Ttl);
+        if let Err(refusal) = self.holdings.room_for_session(opener(nonce)) {
+            return Outcome::Refused(refusal);
         }
-        if self.sessions.len() >= MAX_SESSIONS {
-            return Outcome::Refused(Refusal::Sessions);
-        }
-        self.sessions.insert(index, Session::new(nonce, ttl_ms));
+        let session = Session::new(nonce, ttl_ms);
+        self.holdings.add_session(&session);
+        self.sessions.insert(index, session);
         self.nonces.insert(nonce, index);
         effects.push(Effect::SessionOpened { session: index, ttl_ms });
         Outcome::Opened { session: index }
@@ -114,12 +102,14 @@ impl State {
             let Some(session) = self.sessions.remove(id) else { continue };
             ended += 1;
             self.nonces.remove(&session.nonce);
+            self.holdings.drop_session(&session);
+            let opener = session.opener();
+            self.holdings.recount_buried(opener, session.buried.len(), 0);
             for (number, election) in session.candidacies {
-                if let Some(queue) = self.elections.get_mut(&election)
-                    && queue
-                        .take(CandidacyId { session: *id, number })
-                        .is_some_and(|seat| seat.token.is_some())
-                {
+                let Some(queue) = self.elections.get_mut(&election) else { continue };
+                let Some(seat) = queue.take(CandidacyId { session: *id, number }) else { continue };
+                self.holdings.drop_record(opener, &seat);
+                if seat.token.is_some() {
                     touched.insert(election);
                 }
             }
@@ -142,15 +132,10 @@ impl State {
         value: &Bytes,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        let bounds = 1..=MAX_NAME_BYTES;
-        if !bounds.contains(&election.len()) || !bounds.contains(&id.len()) {
-            return Outcome::Refused(Refusal::Name);
-        }
-        if value.len() > MAX_VALUE_BYTES {
-            return Outcome::Refused(Refusal::Value);
-        }
         let Some(session) = self.sessions.get_mut(&candidacy.session) else { return Outcome::NoSession };
+        let (opener, buried) = (session.opener(), session.buried.len());
         session.raise_floor(floor);
+        self.holdings.recount_buried(opener, buried, session.buried.len());
         if let Some(known) = session.candidacies.get(&candidacy.number) {
             // Only a repetition of the very same request is one; a number reused elsewhere is a defect of
             // the client and must not look like success.
@@ -166,8 +151,15 @@ impl State {
         if session.candidacies.len() >= MAX_CANDIDACIES {
             return Outcome::Refused(Refusal::Candidacies);
         }
+        if self.elections.get(election).is_some_and(|queue| queue.len() >= MAX_CANDIDATES) {
+            return Outcome::Refused(Refusal::Candidates);
+        }
+        if let Err(refusal) = self.holdings.room_for_record(opener, id, value) {
+            return Outcome::Refused(refusal);
+        }
         session.candidacies.insert(candidacy.number, election.to_owned());
         let seat = Seat { index, candidacy, id: id.to_owned(), value: value.clone(), token: None };
+        self.holdings.add_record(opener, &seat);
         self.elections.entry(election.to_owned()).or_default().push(seat);
         let token = self.settle(index, election, effects).filter(|(head, _)| *head == candidacy);
         Outcome::Queued { seat: index, token: token.map(|(_, token)| token) }
@@ -183,13 +175,22 @@ impl State {
     ) -> Outcome {
         // A session that has gone took its candidacies along, and ids are never reused.
         let Some(session) = self.sessions.get_mut(&candidacy.session) else { return Outcome::Absent };
+        let (opener, buried) = (session.opener(), session.buried.len());
         session.raise_floor(floor);
-        if session.candidacies.get(&candidacy.number).is_some_and(|known| known != election) {
-            return Outcome::Absent;
+        match session.candidacies.get(&candidacy.number) {
+            Some(known) if known != election => return Outcome::Absent,
+            Some(_) => {}
+            None => {
+                if let Err(refusal) = self.holdings.room_to_bury(opener) {
+                    return Outcome::Refused(refusal);
+                }
+            }
         }
         session.bury(candidacy.number);
+        self.holdings.recount_buried(opener, buried, session.buried.len());
         let Some(queue) = self.elections.get_mut(election) else { return Outcome::Absent };
         let Some(seat) = queue.take(candidacy) else { return Outcome::Absent };
+        self.holdings.drop_record(opener, &seat);
         if seat.token.is_some() {
             self.settle(index, election, effects);
         }
@@ -205,8 +206,13 @@ impl State {
     ) -> Outcome {
         let Some(queue) = self.elections.get_mut(election) else { return Outcome::Absent };
         let Some(seat) = queue.take(candidacy) else { return Outcome::Absent };
-        if let Some(session) = self.sessions.get_mut(&candidacy.session) {
+        let session = self.sessions.get_mut(&candidacy.session);
+        let opener = session.as_ref().map_or(0, |session| session.opener());
+        self.holdings.drop_record(opener, &seat);
+        if let Some(session) = session {
+            let buried = session.buried.len();
             session.bury(candidacy.number);
+            self.holdings.recount_buried(opener, buried, session.buried.len());
         }
         effects.push(Effect::Deposed { candidacy });
         if seat.token.is_some() {
@@ -261,6 +267,11 @@ impl State {
     /// Every session and its TTL in milliseconds.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = (SessionId, u64)> + '_ {
         self.sessions.iter().map(|(id, session)| (*id, session.ttl_ms))
+    }
+
+    /// What opened a session.
+    pub(crate) fn nonce(&self, id: SessionId) -> Option<u128> {
+        self.sessions.get(&id).map(|session| session.nonce)
     }
 
     /// Every candidacy of a session; nothing if the session is gone.

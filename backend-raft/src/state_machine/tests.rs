@@ -71,6 +71,42 @@ fn the_first_leads_and_the_others_wait_in_order() {
 }
 
 #[test]
+fn what_is_beyond_a_limit_is_refused_and_changes_nothing() {
+    let mut machine = Machine::default();
+    let session = machine.open();
+    for number in 0..10_000 {
+        machine.campaign(session, number, "e");
+    }
+    let before = machine.state.clone();
+    assert_eq!(machine.campaign(session, 10_000, "e"), Outcome::Refused(Refusal::Candidates));
+    assert_eq!(machine.state, before);
+    // Room for one is made by one that goes, and the number that was refused is as good as before.
+    assert_eq!(machine.withdraw(session, 5_000, "e"), Outcome::Removed);
+    assert!(matches!(machine.campaign(session, 10_000, "e"), Outcome::Queued { .. }));
+    // What was never there can be withdrawn only so often: each number is remembered.
+    for number in 20_000.. {
+        match machine.withdraw(session, number, "none") {
+            Outcome::Absent => {}
+            refused => {
+                assert_eq!(
+                    (refused, number),
+                    (Outcome::Refused(Refusal::RecordsOfOne), 20_000 + 100_000 - 1)
+                );
+                break;
+            }
+        }
+    }
+    assert_eq!(machine.withdraw(session, 7_000, "e"), Outcome::Removed, "what is there can always go");
+    // One client's sessions; another client has its own.
+    let open = |opener: u128, n: u128| Command::OpenSession { nonce: opener << 80 | n, ttl_ms: 1000 };
+    (0..4096).for_each(|n| assert!(matches!(machine.apply(open(1, n)), Outcome::Opened { .. })));
+    assert_eq!(machine.apply(open(1, 4096)), Outcome::Refused(Refusal::SessionsOfOne));
+    assert!(matches!(machine.apply(open(1, 5)), Outcome::Opened { .. }), "a repetition opens nothing new");
+    let Outcome::Opened { session } = machine.apply(open(2, 0)) else { panic!("no room for another client") };
+    assert!(matches!(machine.campaign(session, 0, "f"), Outcome::Queued { token: Some(_), .. }));
+}
+
+#[test]
 fn a_waiter_that_leaves_wakes_nobody() {
     let mut machine = Machine::default();
     let session = machine.open();
@@ -234,7 +270,7 @@ proptest! {
                 }
             }
             let bytes = postcard::to_stdvec(&machine.state).unwrap();
-            prop_assert_eq!(&postcard::from_bytes::<State>(&bytes).unwrap(), &machine.state);
+            prop_assert_eq!(&State::decode(&bytes).unwrap(), &machine.state);
         }
     }
 

@@ -13,7 +13,7 @@ mod error;
 mod identity;
 mod log;
 mod memory;
-mod row;
+pub(crate) mod row;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 const CHECKSUM: usize = 4;
 
 /// Encodes a record.
-pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut row = postcard::to_extend(value, vec![0; CHECKSUM]).map_err(io::Error::other)?;
     let sum = crc32fast::hash(&row[CHECKSUM..]);
     row[..CHECKSUM].copy_from_slice(&sum.to_be_bytes());
@@ -16,7 +16,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
 }
 
 /// Decodes a record; one that was altered is an error, never another value.
-pub(super) fn decode<T: DeserializeOwned>(row: &[u8]) -> io::Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(row: &[u8]) -> io::Result<T> {
     let damaged = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("a damaged record: {why}"));
     let (sum, body) = row.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("too short"))?;
     if crc32fast::hash(body) != u32::from_be_bytes(*sum) {

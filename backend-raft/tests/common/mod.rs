@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+pub(crate) mod certificates;
+pub(crate) mod raw;
+pub(crate) mod steady;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -14,6 +18,8 @@ use backend_raft::{Profile, RaftConfig, RaftCoordinator};
 use election_core::clock::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use certificates::{Authority, Files};
 
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +43,11 @@ pub(crate) fn free_ports(count: usize) -> Vec<u16> {
         }
     }
     ports
+}
+
+/// The same with these certificates.
+pub(crate) fn secured(config: RaftConfig, files: &Files) -> RaftConfig {
+    config.with_tls(&files.ca, &files.cert, &files.key)
 }
 
 /// One node process.
@@ -90,6 +101,16 @@ impl Process {
         }
     }
 
+    /// Waits until it has logged `text`.
+    pub(crate) async fn logs(&self, text: &str) {
+        let looked = tokio::time::timeout(PATIENCE, async {
+            while !self.log().contains(text) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(looked.await.is_ok(), "no {text:?} in\n{}", self.log());
+    }
+
     /// What it wrote to standard error.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -114,24 +135,58 @@ pub(crate) struct Cluster {
     pub(crate) dir: TempDir,
     pub(crate) members: Vec<String>,
     parameters: String,
+    /// Who signed the members' certificates, if they have any.
+    authority: Option<Authority>,
 }
 
 impl Cluster {
     /// Starts three nodes, each by one command, and waits until the group is formed.
     pub(crate) fn start(parameters: &str) -> Self {
         let mut cluster = Self::prepare(parameters);
-        (1..=3).for_each(|id| cluster.start_node(id));
-        for node in cluster.nodes.iter().flatten() {
+        cluster.form();
+        cluster
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_secure(parameters: &str) -> Self {
+        let mut cluster = Self::prepare_secure(parameters);
+        (1..=3).for_each(|id| drop(cluster.authority().node(id, "election")));
+        cluster.form();
+        cluster
+    }
+
+    /// Starts all nodes and waits until the group is formed.
+    pub(crate) fn form(&mut self) {
+        (1..=3).for_each(|id| self.start_node(id));
+        for node in self.nodes.iter().flatten() {
             node.ready();
         }
+    }
+
+    /// The same as [`prepare`](Self::prepare) with an authority; each node needs its certificate before it
+    /// starts.
+    pub(crate) fn prepare_secure(parameters: &str) -> Self {
+        let mut cluster = Self::prepare(parameters);
+        cluster.authority = Some(Authority::new(cluster.dir.path(), "ca"));
         cluster
+    }
+
+    /// Who signed the certificates.
+    pub(crate) fn authority(&self) -> &Authority {
+        self.authority.as_ref().unwrap()
     }
 
     /// Three addresses and no node yet.
     pub(crate) fn prepare(parameters: &str) -> Self {
         let members = free_ports(3).into_iter().map(|port| format!("127.0.0.1:{port}")).collect();
         let nodes = (0..3).map(|_| None).collect();
-        Self { dir: tempfile::tempdir().unwrap(), members, parameters: parameters.into(), nodes }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            members,
+            parameters: parameters.into(),
+            nodes,
+            authority: None,
+        }
     }
 
     /// A node's data directory.
@@ -142,7 +197,16 @@ impl Cluster {
     /// The command line of a node.
     pub(crate) fn url(&self, id: u64, data: &Path) -> String {
         let (members, data) = (self.members.join(","), data.display());
-        format!("raft://{members}?node={id}&data={data}&{}", self.parameters)
+        let rest = format!("{members}?node={id}&data={data}&{}", self.parameters);
+        let dir = self.dir.path();
+        match &self.authority {
+            None => format!("raft://{rest}"),
+            Some(authority) => {
+                let file = |end: &str| dir.join(format!("node-{id}.election.{end}"));
+                let files = Files { ca: authority.ca.clone(), cert: file("pem"), key: file("key") };
+                format!("rafts://{rest}&{}", files.query())
+            }
+        }
     }
 
     /// Starts a node.
@@ -188,7 +252,11 @@ impl Cluster {
 
     /// A client's configuration.
     pub(crate) fn client_config(&self) -> RaftConfig {
-        RaftConfig::new(self.members.clone()).with_profile(Profile::Wan)
+        let config = RaftConfig::new(self.members.clone()).with_profile(Profile::Wan);
+        match &self.authority {
+            None => config,
+            Some(authority) => secured(config, &authority.client("test", "election")),
+        }
     }
 
     /// A client whose session lives for `ttl`.

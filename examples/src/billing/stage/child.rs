@@ -100,7 +100,7 @@ impl Child {
         let stopped = tokio::task::spawn_blocking(move || {
             // Not taken off the kernel's list (NOWAIT): an exit is for tokio to collect.
             let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options))
+            rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options).map(drop))
         });
         stopped.await?.context("cannot wait for the process to stop")?;
         Ok(())

@@ -1,0 +1,181 @@
+//! The transport when there is too much of something: what is bounded, and how the caller is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::caller::{Caller, Origin};
+use super::channel::{CallError, Channel};
+use super::door::Door;
+use super::frame;
+use super::greeting::Proof;
+use super::limits::{Connections, REQUEST_BYTES, REQUESTS, SILENCE, STALLED, STREAMS};
+use super::refusal::{Failure, Refused};
+use super::server::{Answer, Entrance, Handler, connection, serve};
+use super::tls::Security;
+use super::wire::{Hello, Request, Response, Sender, Up};
+use crate::state_machine::View;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Answers `Read` after a while and counts how many it answers at once. Its streams say nothing.
+#[derive(Default)]
+struct Slow {
+    now: AtomicUsize,
+    most: AtomicUsize,
+    bytes: AtomicUsize,
+    most_bytes: AtomicUsize,
+}
+
+impl Handler for Slow {
+    async fn greet(&self, _hello: &Hello, origin: &Result<Origin, String>) -> Result<Origin, Refused> {
+        Ok(origin.clone().unwrap())
+    }
+
+    async fn handle(&self, _caller: Arc<Caller>, request: Request) -> Answer {
+        let Request::Read { election } = request else { return Answer::Stream(stream::pending().boxed()) };
+        let size = election.len();
+        self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        self.most_bytes.fetch_max(self.bytes.fetch_add(size, Ordering::SeqCst) + size, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        self.bytes.fetch_sub(size, Ordering::SeqCst);
+        Answer::Once(Ok(Response::View(View { at: 1, leader: None })))
+    }
+}
+
+fn entrance(handler: &Arc<Slow>, limits: Connections) -> Entrance<Slow> {
+    Entrance { handler: handler.clone(), security: Security::Plaintext, door: Door::new(limits) }
+}
+
+/// Serves one end of a pipe and gives the other.
+fn pipe(handler: &Arc<Slow>) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<std::io::Result<()>>) {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let entrance = entrance(handler, Connections::default());
+    let served = tokio::spawn(async move {
+        let from = [127, 0, 0, 1].into();
+        let (knock, until) = (entrance.door.knock(from).unwrap(), tokio::time::Instant::now() + SILENCE);
+        connection(theirs, Proof::address(from), knock, until, &entrance).await
+    });
+    (ours, served)
+}
+
+fn hello() -> Hello {
+    Hello::new("c", Sender::Client, 1)
+}
+
+fn read(bytes: usize) -> Request {
+    Request::Read { election: "x".repeat(bytes) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_beyond_the_bounds_wait_and_all_are_served() {
+    let handler = Arc::new(Slow::default());
+    let (ours, _served) = pipe(&handler);
+    let channel = Channel::open(ours, &hello()).await.unwrap();
+    for (count, bytes) in [(3 * REQUESTS, 1), (150, 60_000)] {
+        let mut calls = JoinSet::new();
+        for _ in 0..count {
+            let channel = channel.clone();
+            calls.spawn(async move { channel.call(read(bytes)).await });
+        }
+        while let Some(answered) = calls.join_next().await {
+            answered.unwrap().unwrap();
+        }
+    }
+    assert_eq!(handler.most.load(Ordering::SeqCst), REQUESTS);
+    let most_bytes = handler.most_bytes.load(Ordering::SeqCst);
+    assert!(most_bytes <= REQUEST_BYTES && most_bytes > REQUEST_BYTES / 2, "{most_bytes}");
+}
+
+#[tokio::test]
+async fn a_stream_too_many_is_refused_and_leaves_the_others() {
+    let handler = Arc::new(Slow::default());
+    let (ours, _served) = pipe(&handler);
+    let channel = Channel::open(ours, &hello()).await.unwrap();
+    let observe = || Request::Observe { election: "e".into() };
+    let open: Vec<_> = stream::iter(0..STREAMS)
+        .map(|_| channel.stream(observe()))
+        .buffered(100)
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    let refused = channel.stream(observe()).await.err().unwrap();
+    assert!(matches!(&refused, CallError::Failure(Failure::Full { what }) if what.contains("16384 streams")));
+    channel.call(read(1)).await.unwrap();
+    drop(open);
+    let again = async {
+        while channel.stream(observe()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.expect("those that ended make room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_takes_no_answers_is_given_up() {
+    let handler = Arc::new(Slow::default());
+    let (mut ours, served) = pipe(&handler);
+    ours.write_all(&frame::encode(&hello()).unwrap()).await.unwrap();
+    // It goes on asking, and so shows that it lives, but reads nothing.
+    let asking = tokio::spawn(async move {
+        for id in 0.. {
+            if ours.write_all(&frame::encode(&Up::Call { id, request: read(1) }).unwrap()).await.is_err() {
+                return;
+            }
+        }
+    });
+    let ended = tokio::time::timeout(STALLED * 3, served).await.unwrap().unwrap().unwrap_err();
+    assert!(ended.to_string().contains("takes nothing of what is sent"), "{ended}");
+    asking.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_told_its_limit_and_one_that_ends_makes_room() {
+    let limits = Connections { clients: 3, per_origin: 2, ..Connections::default() };
+    let handler = Arc::new(Slow::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(listener, Arc::new(entrance(&handler, limits)), stop.clone()));
+    let open = async || Channel::open(TcpStream::connect(address).await.unwrap(), &hello()).await;
+    let first = open().await.unwrap();
+    let _second = open().await.unwrap();
+    let refused = open().await.err().unwrap();
+    assert_eq!(
+        refused.to_string(),
+        "the node takes no more connections now: 127.0.0.1 has the most connections it may (2); close some, or \
+         try again later"
+    );
+    first.call(read(1)).await.unwrap();
+    first.close("enough".into());
+    drop(first);
+    let again = async {
+        while open().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_unheard_says_what_it_may_be() {
+    let limits = Connections { burst: 1, per_second: 0, ..Connections::default() };
+    let handler = Arc::new(Slow::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, Arc::new(entrance(&handler, limits)), CancellationToken::new()));
+    let open = async || Channel::open(TcpStream::connect(address).await.unwrap(), &hello()).await;
+    let first = open().await.unwrap();
+    let error = open().await.err().unwrap();
+    assert!(matches!(error, CallError::Connection(_)), "it may be tried again: {error:?}");
+    first.call(read(1)).await.unwrap();
+}

@@ -1,0 +1,157 @@
+//! One host floods the group, in every way at once: the elections of the others go on.
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::raw::{self, Hello, Request, Sender, Up};
+use common::steady::Steady;
+use common::{Cluster, soon};
+
+use backend_raft::RaftCoordinator;
+use election_core::{Candidate, Coordinator};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+
+const TTL: Duration = Duration::from_secs(4);
+/// For how long.
+const FLOOD: Duration = Duration::from_secs(3 * TTL.as_secs());
+/// Another host, to the nodes: without TLS a client is known by its address.
+const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
+
+/// Opens connections and says nothing, or nonsense.
+async fn connections(to: String, words: &'static [u8], refused: Arc<AtomicUsize>) {
+    loop {
+        let mut held = Vec::new();
+        for _ in 0..300 {
+            if let Ok(mut stream) = raw::connect_from(ELSEWHERE, &to).await {
+                stream.write_all(words).await.ok();
+                held.push(stream);
+            }
+        }
+        let closed = held.iter().filter(|stream| matches!(stream.try_read(&mut [0; 8]), Ok(0) | Err(_)));
+        refused.fetch_add(closed.count(), Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Sends requests as fast as they are taken. Counts the answers, and those of them that tell of a limit.
+async fn requests(to: String, target: u64, first: u64, answers: Arc<AtomicUsize>, limited: Arc<AtomicUsize>) {
+    let mut stream = raw::connect_from(ELSEWHERE, &to).await.unwrap();
+    raw::greet(&mut stream, &Hello::new(Sender::Client, target)).await.unwrap().unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let sending = async {
+        for id in first.. {
+            let open = Request::Open { key: u128::from(id), ttl_ms: 600_000 };
+            let look = Request::Read { election: "x".repeat(100) };
+            let mut both = raw::frame(&Up::Call { id: 2 * id, request: open });
+            both.extend(raw::frame(&Up::Call { id: 2 * id + 1, request: look }));
+            if write.write_all(&both).await.is_err() {
+                return;
+            }
+        }
+    };
+    let reading = async {
+        while let Ok(length) = read.read_u32().await {
+            let mut frame = vec![0; length as usize];
+            if read.read_exact(&mut frame).await.is_err() {
+                return;
+            }
+            answers.fetch_add(1, Ordering::Relaxed);
+            // The end of: written, refused, too many sessions of one client.
+            if frame.ends_with(&[7, 5]) {
+                limited.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    tokio::join!(sending, reading);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_from_one_host_leaves_the_elections_of_the_others_alone() {
+    let mut cluster = Cluster::start("profile=wan");
+    let steady = Steady::lead(&cluster, cluster.client(TTL).await).await;
+    let leader = cluster.raft_leader();
+    let to = cluster.members[leader as usize - 1].clone();
+    let neighbour = cluster.client(TTL).await;
+
+    let counts: [Arc<AtomicUsize>; 4] = Default::default();
+    let [silent, garbled, answers, limited] = &counts;
+    let mut flood = JoinSet::new();
+    for _ in 0..3 {
+        flood.spawn(connections(to.clone(), b"", silent.clone()));
+    }
+    flood.spawn(connections(to.clone(), &[0xff; 16], garbled.clone()));
+    for place in 0..3 {
+        flood.spawn(requests(to.clone(), leader, place << 32, answers.clone(), limited.clone()));
+    }
+    // Meanwhile: others lead, resign, come and go.
+    let over = Arc::new(AtomicBool::new(false));
+    let cycling = tokio::spawn(cycles(neighbour, over.clone()));
+    tokio::time::sleep(FLOOD).await;
+    let late =
+        soon("a newcomer", RaftCoordinator::connect(cluster.client_config().with_ttl(TTL))).await.unwrap();
+    let won =
+        soon("won", late.elector("late").unwrap().campaign(Candidate::new("late").unwrap())).await.unwrap();
+    won.check().unwrap();
+    over.store(true, Ordering::SeqCst);
+    let cycles = soon("the cycles to end", cycling).await.unwrap();
+    flood.shutdown().await;
+
+    let counts = counts.map(|count| count.load(Ordering::SeqCst));
+    eprintln!("{cycles} cycles; refused silent, refused garbled, answers, limited: {counts:?}");
+    assert!(cycles > 0);
+    assert!(counts[0] > 0, "no silent connection was closed: the flood was none");
+    assert!(counts[1] > 0, "no garbage was refused");
+    assert!(counts[2] > 0 && counts[3] > 0, "no session was refused: the flood was none");
+    cluster.node(leader).logs("too many new connections: some are closed unheard").await;
+    steady.held(&cluster).await;
+}
+
+/// Begins to speak TLS, over and over, without a certificate.
+async fn handshakes(to: String, ca: PathBuf, name: String, begun: Arc<AtomicUsize>) {
+    loop {
+        let Ok(stream) = raw::connect_from(ELSEWHERE, &to).await else { continue };
+        if let Ok(mut stream) = raw::tls(stream, &ca, None, &name).await {
+            raw::read_frame(&mut stream).await.unwrap_err();
+            begun.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_handshakes_leaves_the_elections_of_the_others_alone() {
+    let cluster = Cluster::start_secure("profile=wan");
+    let steady = Steady::lead(&cluster, cluster.client(TTL).await).await;
+    let (leader, begun) = (cluster.raft_leader(), Arc::new(AtomicUsize::new(0)));
+    let to = cluster.members[leader as usize - 1].clone();
+    let mut flood = JoinSet::new();
+    for _ in 0..8 {
+        let (ca, name) = (cluster.authority().ca.clone(), format!("node-{leader}.election"));
+        flood.spawn(handshakes(to.clone(), ca, name, begun.clone()));
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let cycling = tokio::spawn(cycles(cluster.client(TTL).await, over.clone()));
+    tokio::time::sleep(FLOOD).await;
+    over.store(true, Ordering::SeqCst);
+    let cycles = soon("the cycles to end", cycling).await.unwrap();
+    flood.shutdown().await;
+    eprintln!("{cycles} cycles; {} handshakes begun", begun.load(Ordering::SeqCst));
+    assert!(cycles > 0 && begun.load(Ordering::SeqCst) > 0);
+    steady.held(&cluster).await;
+}
+
+/// Leads and resigns without an error until told to stop.
+async fn cycles(client: RaftCoordinator, over: Arc<AtomicBool>) -> usize {
+    let elector = client.elector("neighbour").unwrap();
+    let mut cycles = 0;
+    while !over.load(Ordering::SeqCst) {
+        let leadership = elector.campaign(Candidate::new("neighbour").unwrap()).await.unwrap();
+        leadership.resign().await.unwrap();
+        cycles += 1;
+    }
+    cycles
+}
