@@ -45,7 +45,15 @@ async fn a_leader_of_etcd_that_was_frozen_and_cut_off_proves_nothing() -> Result
         let (first, second) = (ours.elector(&election)?, theirs.elector(&election)?);
         let first = first.campaign(Candidate::new("first")?).await?;
         let candidate = Candidate::new("second")?;
-        let waiter = tokio::spawn(async move { second.campaign(candidate).await });
+        let waiter = tokio::spawn(async move {
+            loop {
+                // While etcd has no leader the waiter may lose its session, too.
+                match second.campaign(candidate.clone()).await {
+                    Err(error) if error.is_retryable() => println!("again: {error}"),
+                    outcome => return outcome,
+                }
+            }
+        });
         let queued = || async {
             let records = etcd.admin().await?.records(&format!("/election/{election}/")).await?;
             Ok((records.len() == 2).then_some(()))
