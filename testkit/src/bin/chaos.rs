@@ -6,11 +6,14 @@ use std::{fs, process::ExitCode};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use testkit::{
-    chaos::{Args, Chaos, Outcome, Progress},
+    chaos::{Args, Chaos, Length, Outcome, Progress},
     checker::Verdict,
     ground::{Programs, Settings},
-    nemesis::KINDS,
+    nemesis::{KINDS, Kind},
 };
+
+/// The command line makes no sense; clap says so with the same code.
+const MISUSED: u8 = 2;
 
 /// The run could not be carried out.
 const FAILED: u8 = 4;
@@ -24,8 +27,16 @@ async fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    let asked = args.kinds().and_then(|kinds| Ok((kinds, args.length()?)));
+    let (kinds, length) = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(MISUSED);
+        }
+    };
     let progress = Progress::new();
-    let outcome = run(&args, &progress).await;
+    let outcome = run(&args, kinds, length, &progress).await;
     progress.finish();
     match outcome.and_then(|outcome| conclude(&args, &outcome)) {
         Ok(code) => code,
@@ -37,8 +48,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args, progress: &Progress) -> Result<Outcome> {
-    let (kinds, length) = (args.kinds()?, args.length()?);
+async fn run(args: &Args, kinds: Vec<&'static Kind>, length: Length, progress: &Progress) -> Result<Outcome> {
     ensure!(args.backend.is_possible(), "this machine lacks what the message above says");
     let folder = args.folder();
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
