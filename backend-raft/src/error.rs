@@ -86,7 +86,9 @@ impl NodeError {
                 StoreError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                     Kind::PermissionDenied
                 }
-                StoreError::Io { .. } => Kind::Unexpected,
+                StoreError::Damaged { .. } | StoreError::Lost { .. } | StoreError::Io { .. } => {
+                    Kind::Unexpected
+                }
             },
             Self::DiskFull { .. } | Self::Disk { .. } | Self::Stopped { .. } => Kind::Unavailable,
         }
@@ -242,10 +244,16 @@ mod tests {
                 "/data",
             ),
             (
-                store(StoreError::Io { path, error: io(io::ErrorKind::InvalidData) }),
+                store(StoreError::Damaged { path: path.clone(), why: "x".into() }),
                 Kind::Unexpected,
-                "/data",
+                "under a new id",
             ),
+            (
+                store(StoreError::Lost { path: path.clone(), commits: 1 }),
+                Kind::Unexpected,
+                "1 acknowledged commits are missing",
+            ),
+            (store(StoreError::Io { path, error: io(io::ErrorKind::Other) }), Kind::Unexpected, "/data"),
             (
                 NodeError::Refused { by: 2, refused: Refused::Incarnation { id: 1 } },
                 Kind::InvalidConfig,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::directory::Directory;
+
 /// Why a data directory cannot be used. Each message says which directory, what was found and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -56,6 +58,28 @@ pub(crate) enum StoreError {
         /// What the system said.
         error: io::Error,
     },
+    /// A file was altered behind the store's back.
+    #[error(
+        "{path:?} is damaged ({why}): the node may have forgotten what it acknowledged. Do not start it on this \
+         directory again; let it join with an empty one, under a new id"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The database is older than what was acknowledged.
+    #[error(
+        "{path:?} is damaged or was replaced by an older copy: {commits} acknowledged commits are missing. Do not \
+         start the node on this directory again; let it join with an empty one, under a new id"
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// How many are missing.
+        commits: u64,
+    },
     /// The system refused a read or a write.
     #[error("cannot use {path:?}: {error}")]
     Io {
@@ -67,31 +91,18 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
-    /// An error while opening the database.
-    pub(super) fn open(path: &Path, error: redb::DatabaseError) -> Self {
-        match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => {
-                Self::InUse { path: path.parent().unwrap_or(path).into() }
-            }
-            other => Self::database(path, to_io(other)),
+    /// An error of a file.
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match error.kind() {
+            io::ErrorKind::StorageFull => Self::DiskFull { path, error },
+            io::ErrorKind::InvalidData => Self::Damaged { path, why: error.to_string() },
+            _ => Self::Io { path, error },
         }
     }
 
-    /// An error while using the database.
-    pub(super) fn database(path: &Path, error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::StorageFull {
-            Self::DiskFull { path: path.into(), error }
-        } else {
-            Self::Io { path: path.into(), error }
-        }
-    }
-}
-
-/// redb's error as an [`io::Error`] that keeps the system's own (`ENOSPC` above all).
-pub(super) fn to_io(error: impl Into<redb::Error>) -> io::Error {
-    match error.into() {
-        redb::Error::Io(error) => error,
-        other @ redb::Error::Corrupted(_) => io::Error::new(io::ErrorKind::InvalidData, other),
-        other => io::Error::other(other),
+    /// An error of the database of a directory.
+    pub(super) fn database(directory: &dyn Directory, error: io::Error) -> Self {
+        Self::io(&directory.path().join(super::DATABASE), error)
     }
 }

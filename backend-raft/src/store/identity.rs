@@ -1,11 +1,12 @@
 //! Whose data directory it is.
 
-use std::path::Path;
-
 use rand::Rng;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::error::{StoreError, to_io};
+use super::acknowledged::Acknowledged;
+use super::database::to_io;
+use super::directory::Directory;
+use super::error::StoreError;
 
 /// Names this life of a data directory. Drawn at random when the directory is created: a node that lost its
 /// disk comes back with another one, and is refused, because it may have forgotten a vote.
@@ -32,16 +33,16 @@ pub(crate) struct Identity {
 /// Reads the identity, or writes it into an empty database.
 pub(super) fn load_or_create(
     database: &Database,
-    dir: &Path,
+    directory: &dyn Directory,
     cluster: &str,
     node: u64,
 ) -> Result<Identity, StoreError> {
-    let found = read(database).map_err(|error| StoreError::database(dir, error))?;
-    let path = dir.to_path_buf();
+    let found = read(database).map_err(|error| StoreError::database(directory, error))?;
+    let path = directory.path().to_path_buf();
     match found {
         None => {
             let identity = Identity { cluster: cluster.into(), node, incarnation: rand::rng().random() };
-            create(database, &identity).map_err(|error| StoreError::database(dir, to_io(error)))?;
+            create(database, &identity).map_err(|error| StoreError::database(directory, to_io(error)))?;
             Ok(identity)
         }
         Some((format, _)) if format != FORMAT => {
@@ -98,8 +99,13 @@ fn invalid(key: &str) -> std::io::Error {
 }
 
 /// Compares a peer's incarnation with the first one seen of it, and remembers that one for good.
-pub(super) fn recognise(database: &Database, peer: u64, incarnation: Incarnation) -> std::io::Result<bool> {
-    let attempt = || -> Result<bool, redb::Error> {
+pub(super) fn recognise(
+    database: &Database,
+    acknowledged: &mut Acknowledged,
+    peer: u64,
+    incarnation: Incarnation,
+) -> std::io::Result<bool> {
+    let mut attempt = || -> Result<bool, redb::Error> {
         let transaction = database.begin_write()?;
         let known = {
             let mut peers = transaction.open_table(PEERS)?;
@@ -110,7 +116,9 @@ pub(super) fn recognise(database: &Database, peer: u64, incarnation: Incarnation
             known
         };
         if known.is_none() {
+            acknowledged.number(&transaction)?;
             transaction.commit()?;
+            acknowledged.note()?;
         }
         Ok(known.is_none_or(|known| known == incarnation))
     };

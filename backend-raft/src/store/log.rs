@@ -1,23 +1,24 @@
 //! The log as openraft sees it: in memory at once, on disk when acknowledged.
 
 use std::fmt::Debug;
-use std::fs::File;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend, RaftLogReader};
 use redb::{Database, ReadableDatabase, ReadableTable};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use super::error::to_io;
+use super::acknowledged::Acknowledged;
+use super::database::to_io;
+use super::directory::Directory;
 use super::identity::Incarnation;
 use super::memory::Memory;
 use super::row;
-use super::writer::{self, Failure, Job, LOG, MARKS};
+use super::writer::{self, Failure, Job, LOG, MARKS, Writer};
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// The most bytes of entries handed out at once, so that a batch fits into a message.
@@ -28,15 +29,20 @@ const BATCH_BYTES: usize = 1024 * 1024;
 pub(crate) struct LogStore {
     database: Arc<Database>,
     memory: Arc<Mutex<Memory>>,
-    jobs: Sender<Job>,
+    jobs: UnboundedSender<Job>,
     failure: Arc<OnceLock<Failure>>,
-    /// Keeps the data directory from other processes.
-    lock: Option<Arc<File>>,
+    /// Keeps the data directory from other processes for as long as the log is in use.
+    _directory: Arc<dyn Directory>,
 }
 
 impl LogStore {
-    /// Reads the marks and the ends of the log, and starts the writer.
-    pub(super) fn open(database: Arc<Database>, failure: Arc<OnceLock<Failure>>) -> io::Result<Self> {
+    /// Reads the marks and all of the log, so that damage is found now, and starts the writer.
+    pub(super) fn open(
+        database: Arc<Database>,
+        acknowledged: Acknowledged,
+        directory: Arc<dyn Directory>,
+        failure: Arc<OnceLock<Failure>>,
+    ) -> io::Result<Self> {
         let mut memory = Memory::default();
         let transaction = database.begin_read().map_err(to_io)?;
         match transaction.open_table(MARKS) {
@@ -50,19 +56,24 @@ impl LogStore {
             Err(redb::TableError::TableDoesNotExist(_)) => {}
             Err(error) => return Err(to_io(error)),
         }
-        if let Ok(log) = transaction.open_table(LOG)
-            && let Some((index, row)) = log.last().map_err(to_io)?
-        {
-            memory.last = Some(row::decode::<Entry>(row.value())?.log_id());
-            memory.flushed = Some(index.value());
+        match transaction.open_table(LOG) {
+            Ok(log) => {
+                for row in log.iter().map_err(to_io)? {
+                    let (index, row) = row.map_err(to_io)?;
+                    memory.found(index.value(), row::decode::<Entry>(row.value())?.log_id())?;
+                }
+            }
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(to_io(error)),
         }
-        let jobs = writer::start(database.clone(), failure.clone())?;
-        Ok(Self { database, memory: Arc::new(Mutex::new(memory)), jobs, failure, lock: None })
+        let jobs =
+            writer::start(Writer { database: database.clone(), acknowledged, failure: failure.clone() })?;
+        Ok(Self { database, memory: Arc::new(Mutex::new(memory)), jobs, failure, _directory: directory })
     }
 
-    /// Holds this lock for as long as the log is in use.
-    pub(super) fn keep(&mut self, lock: File) {
-        self.lock = Some(Arc::new(lock));
+    /// Up to where the log was purged.
+    pub(super) fn purged(&self) -> Option<LogId> {
+        self.lock().purged
     }
 
     /// Why the disk, for the log or for snapshots, cannot be written any more, if that is so.

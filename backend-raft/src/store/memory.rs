@@ -1,6 +1,7 @@
 //! The log's newest part, in memory.
 
 use std::collections::VecDeque;
+use std::io;
 
 use openraft::entry::RaftEntry;
 
@@ -27,6 +28,18 @@ impl Memory {
     /// The index of the first entry of the tail; one past the end if it is empty.
     pub(super) fn tail_start(&self) -> u64 {
         self.tail.front().map_or_else(|| self.last.map_or(0, |id| id.index + 1), |(entry, _)| entry.index())
+    }
+
+    /// Takes in an entry that was found on disk under `index`: the next one, without a gap.
+    pub(super) fn found(&mut self, index: u64, id: LogId) -> io::Result<()> {
+        let expected = self.last.map(|last| last.index + 1);
+        if id.index != index || expected.is_some_and(|expected| expected != index) || Some(id) < self.last {
+            let why = format!("found log entry {id} under index {index} after {:?}", self.last);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        self.last = Some(id);
+        self.flushed = Some(index);
+        Ok(())
     }
 
     /// Adds an entry that is not on disk yet.

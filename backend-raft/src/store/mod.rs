@@ -1,40 +1,52 @@
 //! What a node keeps on disk: its identity, its vote, its log and its newest snapshot.
 //!
 //! ```text
-//! <data>/raft.redb   identity, vote, log, the peers' incarnations: one redb database, locked while open
-//! <data>/snapshot    the newest snapshot, replaced by rename
-//! <data>/lock        held while the directory is in use
+//! <data>/raft.redb    identity, vote, log, the peers' incarnations: one redb database, locked while open
+//! <data>/snapshot     the newest snapshot, replaced by rename
+//! <data>/acknowledged the number of the last acknowledged commit: finds out whether one was lost
+//! <data>/lock         held while the directory is in use
 //! ```
 //!
 //! Vote and log are on disk (fsync) before anybody is told. One thread writes ([`writer`]): it takes all that
 //! is waiting into one transaction, so that concurrent appends share one fsync.
 
+mod acknowledged;
+mod database;
+mod directory;
 mod error;
 mod identity;
 mod log;
 mod memory;
 pub(crate) mod row;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod torture;
 mod writer;
 
-use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
 use redb::Database;
 
+use acknowledged::Acknowledged;
+pub(crate) use directory::Directory;
+use directory::RealDirectory;
 pub(crate) use error::StoreError;
 pub(crate) use identity::{Identity, Incarnation};
 pub(crate) use log::LogStore;
 pub(crate) use snapshot::SnapshotFile;
 pub(crate) use writer::Failure;
 
-/// redb's cache. The log's tail is in memory anyway, so the database is hardly ever read.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// The file of the database.
+const DATABASE: &str = "raft.redb";
+/// A database that is being made.
+const UNFINISHED: &str = "raft.redb.new";
 
 /// The opened data directory of a node.
 pub(crate) struct Store {
@@ -50,38 +62,39 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens, or creates, the data directory of member `node` of `cluster`.
-    pub(crate) fn open(dir: &Path, cluster: &str, node: u64) -> Result<Self, StoreError> {
-        let io = |error| StoreError::database(dir, error);
-        fs::create_dir_all(dir).map_err(io)?;
-        let lock = File::create(dir.join("lock")).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: dir.into() }),
-            Err(TryLockError::Error(error)) => return Err(io(error)),
-        }
-        let path = dir.join("raft.redb");
-        if !path.try_exists().map_err(io)? {
-            create(dir, cluster, node)?;
-        }
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .open(&path)
-            .map_err(|error| StoreError::open(&path, error))?;
-        let mut store = Self::on(database, dir, cluster, node)?;
-        store.log.keep(lock);
-        Ok(store)
+    pub(crate) fn open(path: &Path, cluster: &str, node: u64) -> Result<Self, StoreError> {
+        Self::on(Arc::new(RealDirectory::open(path)?), cluster, node)
     }
 
-    /// The same on a database that is open already: tests bring one whose disk fails.
-    pub(crate) fn on(database: Database, dir: &Path, cluster: &str, node: u64) -> Result<Self, StoreError> {
-        let path = dir.join("raft.redb");
-        let database = Arc::new(database);
-        let failed = |error| StoreError::database(&path, error);
-        let identity = identity::load_or_create(&database, dir, cluster, node)?;
+    /// The same in a directory that is open already: tests bring one whose disk fails.
+    pub(crate) fn on(directory: Arc<dyn Directory>, cluster: &str, node: u64) -> Result<Self, StoreError> {
+        let io = |error| StoreError::database(&*directory, error);
+        if directory.len(DATABASE).map_err(io)?.is_none() {
+            create(&*directory, cluster, node)?;
+        }
+        database::carefully(&*directory, || {
+            let database = database::open(&*directory, DATABASE, false)?;
+            Self::read(database, directory.clone(), cluster, node)
+        })
+    }
+
+    fn read(
+        database: Database,
+        directory: Arc<dyn Directory>,
+        cluster: &str,
+        node: u64,
+    ) -> Result<Self, StoreError> {
+        let identity = identity::load_or_create(&database, &*directory, cluster, node)?;
+        let acknowledged = Acknowledged::open(&database, &*directory)?;
         let failure = Arc::default();
-        let log = LogStore::open(database, Arc::clone(&failure)).map_err(failed)?;
-        let snapshot =
-            SnapshotFile::open(dir, failure).map_err(|error| StoreError::Io { path: dir.into(), error })?;
+        let snapshot = SnapshotFile::open(directory.clone(), Arc::clone(&failure))?;
+        let log = LogStore::open(Arc::new(database), acknowledged, directory.clone(), failure)
+            .map_err(|error| StoreError::database(&*directory, error))?;
+        // A snapshot is on disk before the entries that it replaces are purged.
+        if snapshot.newest() < log.purged() {
+            let path = directory.path().join(snapshot::SNAPSHOT);
+            return Err(StoreError::Damaged { path, why: "it is missing, or older than the log".into() });
+        }
         let pristine = log.is_pristine();
         Ok(Self { identity, log, snapshot: Arc::new(snapshot), pristine })
     }
@@ -89,16 +102,12 @@ impl Store {
 
 /// Makes the database under another name first: a process that is killed in the middle of it would leave a
 /// file that is no database, and a node that can never start again.
-fn create(dir: &Path, cluster: &str, node: u64) -> Result<(), StoreError> {
-    let io = |error| StoreError::database(dir, error);
-    let path = dir.join("raft.redb.new");
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-        _ => {}
-    }
-    let database = Database::create(&path).map_err(|error| StoreError::open(&path, error))?;
-    identity::load_or_create(&database, dir, cluster, node)?;
-    database.close().map_err(|error| StoreError::open(&path, error))?;
-    fs::rename(&path, dir.join("raft.redb")).map_err(io)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
+fn create(directory: &dyn Directory, cluster: &str, node: u64) -> Result<(), StoreError> {
+    let io = |error| StoreError::database(directory, error);
+    directory.remove(UNFINISHED).map_err(io)?;
+    let database = database::open(directory, UNFINISHED, true)?;
+    identity::load_or_create(&database, directory, cluster, node)?;
+    database.close().map_err(|error| io(database::to_io(error)))?;
+    directory.rename(UNFINISHED, DATABASE).map_err(io)?;
+    directory.sync().map_err(io)
 }

@@ -19,7 +19,10 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
 pub(crate) fn decode<T: DeserializeOwned>(row: &[u8]) -> io::Result<T> {
     let damaged = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("a damaged record: {why}"));
     let (sum, body) = row.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("too short"))?;
-    if crc32fast::hash(body) != u32::from_be_bytes(*sum) {
+    let matches = crc32fast::hash(body) == u32::from_be_bytes(*sum);
+    #[cfg(zoo)]
+    let matches = matches || election_core::zoo::planted("raft-row-without-checksum");
+    if !matches {
         return Err(damaged("its checksum does not match"));
     }
     postcard::from_bytes(body).map_err(|error| damaged(&error.to_string()))

@@ -1,21 +1,26 @@
 //! The newest snapshot, in a file of its own.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+use super::directory::Directory;
+use super::error::StoreError;
 use super::row;
 use super::writer::Failure;
 use crate::types::{LogId, SnapshotMeta};
+
+/// The newest snapshot.
+pub(super) const SNAPSHOT: &str = "snapshot";
+/// One that is being written.
+const UNFINISHED: &str = "snapshot.new";
 
 /// The file that holds the newest snapshot. It is replaced by rename, so that it is always whole: either the
 /// old one or the new one.
 #[derive(Debug)]
 pub(crate) struct SnapshotFile {
-    dir: PathBuf,
+    directory: Arc<dyn Directory>,
     /// Up to where the snapshot on disk goes. The lock also keeps two writers apart: one is built here while
     /// another may arrive from the Raft leader.
     newest: Mutex<Option<LogId>>,
@@ -26,20 +31,23 @@ pub(crate) struct SnapshotFile {
 impl SnapshotFile {
     /// Finds the snapshot in a data directory and reads it through once, so that damage is found at the
     /// start and not when it is needed.
-    pub(super) fn open(dir: &Path, failure: Arc<OnceLock<Failure>>) -> io::Result<Self> {
-        let file = Self { dir: dir.into(), newest: Mutex::new(None), failure };
+    pub(super) fn open(
+        directory: Arc<dyn Directory>,
+        failure: Arc<OnceLock<Failure>>,
+    ) -> Result<Self, StoreError> {
+        let path = directory.path().join(SNAPSHOT);
+        let file = Self { directory, newest: Mutex::new(None), failure };
         // Left by a crash in the middle of a save; it was never acknowledged.
-        match fs::remove_file(file.path("snapshot.new")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let newest = file.load()?.and_then(|(meta, _)| meta.last_log_id);
-        *file.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+        file.directory.remove(UNFINISHED).map_err(|error| StoreError::io(&path, error))?;
+        let found = file.load().map_err(|error| StoreError::io(&path, error))?;
+        *file.newest.lock().unwrap_or_else(PoisonError::into_inner) =
+            found.and_then(|(meta, _)| meta.last_log_id);
         Ok(file)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+    /// Up to where the snapshot on disk goes.
+    pub(super) fn newest(&self) -> Option<LogId> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the snapshot; on return it is on disk. An older one than what is there is passed over.
@@ -58,22 +66,21 @@ impl SnapshotFile {
             return Ok(());
         }
         let row = row::encode(&(meta, snapshot))?;
-        let mut file = File::create(self.path("snapshot.new"))?;
-        file.write_all(&row)?;
-        file.sync_all()?;
-        fs::rename(self.path("snapshot.new"), self.path("snapshot"))?;
+        self.directory.write(UNFINISHED, &row)?;
+        self.directory.rename(UNFINISHED, SNAPSHOT)?;
+        #[cfg(zoo)]
+        if election_core::zoo::planted("raft-snapshot-name-not-synced") {
+            *newest = meta.last_log_id;
+            return Ok(());
+        }
         // The rename itself is on disk only once the directory is.
-        File::open(&self.dir)?.sync_all()?;
+        self.directory.sync()?;
         *newest = meta.last_log_id;
         Ok(())
     }
 
     /// Reads the snapshot, if there is one.
     pub(crate) fn load(&self) -> io::Result<Option<(SnapshotMeta, Bytes)>> {
-        match fs::read(self.path("snapshot")) {
-            Ok(row) => row::decode(&row).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.directory.read(SNAPSHOT)?.map(|row| row::decode(&row)).transpose()
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use redb::backends::FileBackend;
-use redb::{Database, StorageBackend};
+use redb::StorageBackend;
 
 use super::Store;
+use super::directory::{Directory, Note, RealDirectory};
 
 /// The switches of a disk.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +20,53 @@ pub(crate) struct Disk {
 }
 
 #[derive(Debug)]
+struct Switched {
+    real: RealDirectory,
+    disk: Disk,
+}
+
+impl Directory for Switched {
+    fn path(&self) -> &Path {
+        self.real.path()
+    }
+
+    fn len(&self, name: &str) -> io::Result<Option<u64>> {
+        self.real.len(name)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.real.read(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.disk.room()?;
+        self.real.write(name, bytes)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.real.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.real.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.real.sync()
+    }
+
+    fn note(&self, name: &str) -> io::Result<Note> {
+        self.real.note(name)
+    }
+
+    fn database(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(OnDisk { file: self.real.database(name)?, disk: self.disk.clone() }))
+    }
+}
+
+#[derive(Debug)]
 struct OnDisk {
-    file: FileBackend,
+    file: Box<dyn StorageBackend>,
     disk: Disk,
 }
 
@@ -29,12 +74,9 @@ impl Disk {
     /// Opens the store of member 1 of the cluster `test` on such a disk.
     pub(crate) fn open(dir: &Path) -> (Store, Self) {
         let disk = Self::default();
-        let path = dir.join("raft.redb");
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path).unwrap();
-        let backend = OnDisk { file: FileBackend::new(file).unwrap(), disk: disk.clone() };
-        let database = Database::builder().create_with_backend(backend).unwrap();
-        (Store::on(database, dir, "test", 1).unwrap(), disk)
+        let real = RealDirectory::open(dir).unwrap();
+        let directory = Arc::new(Switched { real, disk: disk.clone() });
+        (Store::on(directory, "test", 1).unwrap(), disk)
     }
 
     fn room(&self) -> io::Result<()> {

@@ -1,14 +1,15 @@
 //! The one thread that writes the log.
 
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use openraft::storage::IOFlushed;
 use redb::{Database, TableDefinition, WriteTransaction};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::error::to_io;
+use super::acknowledged::Acknowledged;
+use super::database::to_io;
 use super::identity::{self, Incarnation};
 use crate::types::TypeConfig;
 
@@ -33,48 +34,88 @@ pub(super) enum Job {
 /// Why nothing can be written any more. Kept as kind and text because every job that follows gets a copy.
 pub(crate) type Failure = (io::ErrorKind, String);
 
+/// What the thread owns.
+pub(super) struct Writer {
+    pub(super) database: Arc<Database>,
+    pub(super) acknowledged: Acknowledged,
+    /// Shared with whoever wants to know why the node stops.
+    pub(super) failure: Arc<OnceLock<Failure>>,
+}
+
 /// Starts the thread. It ends when every sender is gone, after it has written what was queued.
-pub(super) fn start(database: Arc<Database>, failure: Arc<OnceLock<Failure>>) -> io::Result<Sender<Job>> {
-    let (jobs, queue) = channel();
-    std::thread::Builder::new().name("raft-log".into()).spawn(move || run(&database, &queue, &failure))?;
+pub(super) fn start(mut writer: Writer) -> io::Result<UnboundedSender<Job>> {
+    let (jobs, mut queue) = unbounded_channel();
+    std::thread::Builder::new().name("raft-log".into()).spawn(move || {
+        let mut batch = Vec::new();
+        // Everything that has queued up during the last fsync shares the next one.
+        while queue.blocking_recv_many(&mut batch, usize::MAX) > 0 {
+            writer.serve(&mut batch);
+        }
+    })?;
     Ok(jobs)
 }
 
-fn run(database: &Database, queue: &Receiver<Job>, failure: &OnceLock<Failure>) {
-    while let Ok(first) = queue.recv() {
-        // Everything that has queued up during the last fsync shares the next one.
-        let batch: Vec<Job> = std::iter::once(first).chain(queue.try_iter()).collect();
+impl Writer {
+    /// Makes a batch durable and tells those who wait.
+    fn serve(&mut self, batch: &mut Vec<Job>) {
         // After the first failure nothing is written any more: what was not acknowledged must not be
         // followed by what is.
-        let result = match failure.get() {
+        let result = match self.failure.get() {
             Some(failure) => Err(failure.clone()),
-            None => write(database, &batch).map_err(|error| {
+            None => self.write(batch).map_err(|error| {
                 tracing::error!(%error, "cannot write the Raft log: this node stops");
-                failure.get_or_init(|| (error.kind(), error.to_string())).clone()
+                self.failure.get_or_init(|| (error.kind(), error.to_string())).clone()
             }),
         };
-        for job in batch {
-            acknowledge(database, job, &result);
+        for job in batch.drain(..) {
+            self.acknowledge(job, &result);
         }
     }
-}
 
-/// Writes a batch in one transaction; on return it is on disk.
-fn write(database: &Database, batch: &[Job]) -> io::Result<()> {
-    if batch.iter().all(|job| matches!(job, Job::Recognise { .. })) {
-        return Ok(());
+    /// Writes a batch in one transaction; on return it is on disk.
+    fn write(&mut self, batch: &[Job]) -> io::Result<()> {
+        if batch.iter().all(|job| matches!(job, Job::Recognise { .. })) {
+            return Ok(());
+        }
+        #[cfg_attr(not(zoo), expect(unused_mut, reason = "a planted defect changes it"))]
+        let mut transaction = self.database.begin_write().map_err(to_io)?;
+        #[cfg(zoo)]
+        if election_core::zoo::planted("raft-vote-without-fsync") {
+            transaction
+                .set_durability(redb::Durability::None)
+                .map_err(|error| io::Error::other(error.to_string()))?;
+        }
+        apply(&transaction, batch).map_err(to_io)?;
+        self.acknowledged.number(&transaction).map_err(to_io)?;
+        // redb's default durability: one fsync, and a checksum that tells a torn commit.
+        transaction.commit().map_err(to_io)?;
+        self.acknowledged.note()
     }
-    #[cfg_attr(not(zoo), expect(unused_mut, reason = "a planted defect changes it"))]
-    let mut transaction = database.begin_write().map_err(to_io)?;
-    #[cfg(zoo)]
-    if election_core::zoo::planted("raft-vote-without-fsync") {
-        transaction
-            .set_durability(redb::Durability::None)
-            .map_err(|error| io::Error::other(error.to_string()))?;
+
+    fn acknowledge(&mut self, job: Job, result: &Result<(), Failure>) {
+        let result = result.clone().map_err(|(kind, why)| io::Error::new(kind, why));
+        // Whoever no longer waits for an answer does not need it.
+        match job {
+            Job::Append { flushed, done, .. } => {
+                done();
+                flushed.io_completed(result);
+            }
+            Job::Mark { done, .. } => {
+                if let Some(done) = done {
+                    done.send(result).ok();
+                }
+            }
+            Job::Truncate { done, .. } | Job::Purge { done, .. } => {
+                done.send(result).ok();
+            }
+            Job::Recognise { peer, incarnation, done } => {
+                let known = result.and_then(|()| {
+                    identity::recognise(&self.database, &mut self.acknowledged, peer, incarnation)
+                });
+                done.send(known).ok();
+            }
+        }
     }
-    apply(&transaction, batch).map_err(to_io)?;
-    // redb's default durability: one fsync, and a checksum that tells a torn commit.
-    transaction.commit().map_err(to_io)
 }
 
 fn apply(transaction: &WriteTransaction, batch: &[Job]) -> Result<(), redb::Error> {
@@ -99,26 +140,4 @@ fn apply(transaction: &WriteTransaction, batch: &[Job]) -> Result<(), redb::Erro
         }
     }
     Ok(())
-}
-
-fn acknowledge(database: &Database, job: Job, result: &Result<(), Failure>) {
-    let result = result.clone().map_err(|(kind, why)| io::Error::new(kind, why));
-    // Whoever no longer waits for an answer does not need it.
-    match job {
-        Job::Append { flushed, done, .. } => {
-            done();
-            flushed.io_completed(result);
-        }
-        Job::Mark { done, .. } => {
-            if let Some(done) = done {
-                done.send(result).ok();
-            }
-        }
-        Job::Truncate { done, .. } | Job::Purge { done, .. } => {
-            done.send(result).ok();
-        }
-        Job::Recognise { peer, incarnation, done } => {
-            done.send(result.and_then(|()| identity::recognise(database, peer, incarnation))).ok();
-        }
-    }
 }
