@@ -33,7 +33,7 @@ proptest! {
         ttl in duration(), patience in duration(), heartbeat in duration(), election_min in duration(),
         election_max in duration(), id in any::<u64>(),
     ) {
-        let mut config = RaftConfig::new(["h1:7001", "h2:7001", "h3:7001"]).with_ttl(ttl);
+        let mut config = RaftConfig::new(["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"]).with_ttl(ttl);
         config = config.with_node(NodeConfig::new(id % 5, "/data"));
         config.patience = patience;
         config.raft = RaftTiming { heartbeat, election_min, election_max };
@@ -64,7 +64,7 @@ proptest! {
         ttl in 20u64..100_000, patience in 1u64..60_000, cluster in "[a-z]{1,9}",
     ) {
         let members: Vec<String> = members.into_iter().collect();
-        let url = format!("raft://{}?ttl={ttl}ms&patience={patience}ms&cluster={cluster}", members.join(","));
+        let url = format!("raft://{}?plaintext=yes&ttl={ttl}ms&patience={patience}ms&cluster={cluster}", members.join(","));
         let read = RaftConfig::from_url(&url).unwrap();
         prop_assert_eq!(read.members, members);
         prop_assert_eq!(read.session.ttl, Duration::from_millis(ttl));

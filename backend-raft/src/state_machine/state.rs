@@ -177,6 +177,8 @@ impl State {
         let Some(session) = self.sessions.get_mut(&candidacy.session) else { return Outcome::Absent };
         let (opener, buried) = (session.opener(), session.buried.len());
         session.raise_floor(floor);
+        // At once: whatever is answered below, a member that restores a snapshot counts what is there.
+        self.holdings.recount_buried(opener, buried, session.buried.len());
         match session.candidacies.get(&candidacy.number) {
             Some(known) if known != election => return Outcome::Absent,
             Some(_) => {}
@@ -186,6 +188,7 @@ impl State {
                 }
             }
         }
+        let buried = session.buried.len();
         session.bury(candidacy.number);
         self.holdings.recount_buried(opener, buried, session.buried.len());
         let Some(queue) = self.elections.get_mut(election) else { return Outcome::Absent };
