@@ -7,7 +7,6 @@ use std::{
     path::PathBuf,
     process::{Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
-    thread,
 };
 
 use anyhow::{Context, Result, bail};
@@ -189,17 +188,6 @@ impl Node {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("name", &self.name()).field("id", &self.id()).finish_non_exhaustive()
-    }
-}
-
-/// Prints the ends of the logs of all servers when their test fails. To be called before any of them is ended: what the
-/// others then say of the dead would push out what matters.
-pub(crate) fn show_logs_of_failed_test<'a>(nodes: impl IntoIterator<Item = &'a Node>) {
-    if !thread::panicking() {
-        return;
-    }
-    for node in nodes {
-        eprintln!("---- {} ({}) ----\n{}\n----", node.name(), node.log().display(), node.log_tail());
     }
 }
 

@@ -1,16 +1,16 @@
 //! A Raft group of our own members, each in a process of its own.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, ops::Deref, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 
 use crate::{
-    node::{Launch, Node, show_logs_of_failed_test},
+    node::Launch,
     poll::{READY_WITHIN, until},
     ports::Port,
+    servers::Servers,
     site::Site,
-    work_dir::WorkDir,
 };
 
 /// How a [`RaftCluster`] is started.
@@ -75,14 +75,12 @@ impl RaftOptions {
 
 /// A running Raft group, ended when dropped.
 ///
-/// Members are numbered from 0 here; their own ids, in URLs and logs, are from 1.
+/// Kill, pause and restart them as [`Servers`], which numbers them from 0; their own ids, in URLs and logs, are from 1.
 #[derive(Debug)]
 pub struct RaftCluster {
-    // The members first: fields are dropped in this order, and a member must be down before its folder goes.
-    nodes: Vec<Node>,
+    servers: Servers,
     ports: Vec<Port>,
     options: RaftOptions,
-    folder: WorkDir,
 }
 
 impl RaftCluster {
@@ -92,13 +90,12 @@ impl RaftCluster {
     ///
     /// When a member ends by itself (its log is in the message) or is not ready in time.
     pub async fn start(options: RaftOptions) -> Result<Self> {
-        let folder = WorkDir::new("raft-")?;
         let ports = options.sites.iter().map(|site| site.port(7001)).collect::<Result<Vec<_>>>()?;
-        let mut cluster = Self { nodes: Vec::new(), ports, options, folder };
+        let mut cluster = Self { servers: Servers::in_folder("raft-")?, ports, options };
         for i in 0..cluster.options.sites.len() {
             cluster.mount_disk(i)?;
-            let node = Node::start(cluster.launch(i)?)?;
-            cluster.nodes.push(node);
+            let launch = cluster.launch(i)?;
+            cluster.servers.start(launch)?;
         }
         cluster.wait_ready().await?;
         Ok(cluster)
@@ -132,15 +129,9 @@ impl RaftCluster {
             program: options.program.clone(),
             args: vec![url],
             env: vec![("RUST_LOG".to_owned(), "info".to_owned())],
-            log: self.folder.path().join(format!("n{}.log", i + 1)),
+            log: self.folder().join(format!("n{}.log", i + 1)),
             site: options.sites[i].clone(),
         })
-    }
-
-    /// How many members there are, running or not.
-    #[must_use]
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
     }
 
     /// The members' addresses, as `<ip>:<port>`.
@@ -161,45 +152,8 @@ impl RaftCluster {
         &self.options.profile
     }
 
-    /// The process of one member, e.g. for its id.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such member; so do all methods that take a number.
-    #[must_use]
-    pub fn node(&self, i: usize) -> &Node {
-        &self.nodes[i]
-    }
-
-    /// SIGKILL. Its data stay for [`restart`](Self::restart).
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses.
-    pub fn kill(&self, i: usize) -> Result<()> {
-        self.node(i).kill()
-    }
-
-    /// SIGSTOP: the member's connections stay open and say nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the member is down.
-    pub fn pause(&self, i: usize) -> Result<()> {
-        self.node(i).pause()
-    }
-
-    /// SIGCONT.
-    ///
-    /// # Errors
-    ///
-    /// When the member is down.
-    pub fn resume(&self, i: usize) -> Result<()> {
-        self.node(i).resume()
-    }
-
     /// Starts a member again with its data and port (after a kill if it still runs) and waits until it knows a Raft
-    /// leader; with a majority still down, use [`restart_unready`](Self::restart_unready).
+    /// leader; with a majority still down, use [`restart_unready`](Servers::restart_unready).
     ///
     /// # Errors
     ///
@@ -207,15 +161,6 @@ impl RaftCluster {
     pub async fn restart(&self, i: usize) -> Result<()> {
         self.restart_unready(i)?;
         self.leader_found_by(i, READY_WITHIN).await.map(drop)
-    }
-
-    /// Starts a member again and returns at once.
-    ///
-    /// # Errors
-    ///
-    /// When the process cannot be started.
-    pub fn restart_unready(&self, i: usize) -> Result<()> {
-        self.node(i).restart()
     }
 
     /// Waits until every member has found a Raft leader since it was started.
@@ -245,19 +190,15 @@ impl RaftCluster {
     /// Where the data of one member are.
     #[must_use]
     pub fn data(&self, i: usize) -> PathBuf {
-        self.folder.path().join(format!("n{}", i + 1))
-    }
-
-    /// Where the data and logs of all members are.
-    #[must_use]
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+        self.folder().join(format!("n{}", i + 1))
     }
 }
 
-impl Drop for RaftCluster {
-    fn drop(&mut self) {
-        show_logs_of_failed_test(&self.nodes);
+impl Deref for RaftCluster {
+    type Target = Servers;
+
+    fn deref(&self) -> &Servers {
+        &self.servers
     }
 }
 

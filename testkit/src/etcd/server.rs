@@ -1,35 +1,28 @@
 //! The servers.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, ops::Deref, path::Path, path::PathBuf};
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 
 use super::{EtcdOptions, http};
 use crate::{
-    node::{Launch, Node, show_logs_of_failed_test},
+    node::Launch,
     poll::{READY_WITHIN, until},
     ports::Port,
+    servers::Servers,
     site::Site,
     tls::Certificates,
-    work_dir::WorkDir,
 };
 
 /// A running etcd of one or more servers, ended when dropped.
 ///
-/// Servers are numbered from 0. What is done to one of them is done when the method returns.
+/// Kill, pause and restart them as [`Servers`].
 #[derive(Debug)]
 pub struct Etcd {
-    // The servers first: fields are dropped in this order, and a server must be down before its folder goes.
-    members: Vec<Member>,
+    servers: Servers,
+    ports: Vec<Ports>,
     options: EtcdOptions,
-    folder: WorkDir,
-}
-
-#[derive(Debug)]
-struct Member {
-    node: Node,
-    ports: Ports,
 }
 
 #[derive(Debug)]
@@ -64,31 +57,23 @@ impl Etcd {
     ///
     /// When etcd is not installed, ends by itself (its log is in the message) or is not ready in time.
     pub async fn start(options: EtcdOptions) -> Result<Self> {
-        let folder = WorkDir::new("etcd-")?;
         let ports = options.sites.iter().map(Ports::at).collect::<Result<Vec<_>>>()?;
         let peers =
             ports.iter().enumerate().map(|(i, ports)| format!("n{i}=http://{}", ports.peer.address()));
         let peers = peers.collect::<Vec<_>>().join(",");
-        let mut members = Vec::with_capacity(ports.len());
-        for (i, ports) in ports.into_iter().enumerate() {
-            let node = Node::start(launch(i, &ports, &peers, &options, &folder))?;
-            members.push(Member { node, ports });
+        let mut servers = Servers::in_folder("etcd-")?;
+        for (i, ports) in ports.iter().enumerate() {
+            servers.start(launch(i, ports, &peers, &options, servers.folder()))?;
         }
-        let etcd = Self { members, options, folder };
+        let etcd = Self { servers, ports, options };
         etcd.wait_ready().await?;
         Ok(etcd)
-    }
-
-    /// How many servers there are, running or not.
-    #[must_use]
-    pub fn nodes(&self) -> usize {
-        self.members.len()
     }
 
     /// The servers' client addresses, as `<ip>:<port>`.
     #[must_use]
     pub fn endpoints(&self) -> Vec<String> {
-        self.members.iter().map(|member| member.ports.client.address().to_string()).collect()
+        self.ports.iter().map(|ports| ports.client.address().to_string()).collect()
     }
 
     /// The same with a comma between them: the middle of an `etcd://…` URL.
@@ -109,45 +94,8 @@ impl Etcd {
         self.options.certificates.as_ref()
     }
 
-    /// The process of one server, e.g. for its id.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such server; so do all methods that take a number.
-    #[must_use]
-    pub fn node(&self, i: usize) -> &Node {
-        &self.members[i].node
-    }
-
-    /// SIGKILL. Its data stay for [`restart`](Self::restart).
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses.
-    pub fn kill(&self, i: usize) -> Result<()> {
-        self.node(i).kill()
-    }
-
-    /// SIGSTOP: the server's connections stay open and say nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the server is down.
-    pub fn pause(&self, i: usize) -> Result<()> {
-        self.node(i).pause()
-    }
-
-    /// SIGCONT.
-    ///
-    /// # Errors
-    ///
-    /// When the server is down.
-    pub fn resume(&self, i: usize) -> Result<()> {
-        self.node(i).resume()
-    }
-
     /// Starts a server again with its data and ports (after a kill if it still runs) and waits until it is ready;
-    /// with a majority still down, use [`restart_unready`](Self::restart_unready).
+    /// with a majority still down, use [`restart_unready`](Servers::restart_unready).
     ///
     /// # Errors
     ///
@@ -155,15 +103,6 @@ impl Etcd {
     pub async fn restart(&self, i: usize) -> Result<()> {
         self.restart_unready(i)?;
         self.wait_ready_of(i).await
-    }
-
-    /// Starts a server again and returns at once.
-    ///
-    /// # Errors
-    ///
-    /// When the process cannot be started.
-    pub fn restart_unready(&self, i: usize) -> Result<()> {
-        self.node(i).restart()
     }
 
     /// Waits until every server has served a linearizable read.
@@ -176,7 +115,7 @@ impl Etcd {
     }
 
     async fn wait_ready_of(&self, i: usize) -> Result<()> {
-        let Member { node, ports } = &self.members[i];
+        let (node, ports) = (self.node(i), &self.ports[i]);
         let ready = until(&format!("{} to be ready", node.name()), READY_WITHIN, || async move {
             node.expect_running()?;
             // etcd answers "healthy" only after a read through its Raft log.
@@ -213,7 +152,7 @@ impl Etcd {
     ///
     /// When the server does not answer.
     pub async fn metrics(&self, i: usize) -> Result<String> {
-        http::get(self.members[i].ports.metrics.address(), "/metrics").await
+        http::get(self.ports[i].metrics.address(), "/metrics").await
     }
 
     /// The sum of one server's metrics of that name, over all labels: e.g. `grpc_server_handled_total`.
@@ -229,17 +168,13 @@ impl Etcd {
         });
         values.reduce(|sum, value| sum + value).with_context(|| format!("etcd has no metric {name}"))
     }
-
-    /// Where the data and logs of all servers are.
-    #[must_use]
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
 }
 
-impl Drop for Etcd {
-    fn drop(&mut self) {
-        show_logs_of_failed_test(self.members.iter().map(|member| &member.node));
+impl Deref for Etcd {
+    type Target = Servers;
+
+    fn deref(&self) -> &Servers {
+        &self.servers
     }
 }
 
@@ -249,10 +184,10 @@ impl Ports {
     }
 }
 
-fn launch(i: usize, ports: &Ports, peers: &str, options: &EtcdOptions, folder: &WorkDir) -> Launch {
+fn launch(i: usize, ports: &Ports, peers: &str, options: &EtcdOptions, folder: &Path) -> Launch {
     let scheme = if options.certificates.is_some() { "https" } else { "http" };
     let url = |scheme: &str, address: SocketAddr| format!("{scheme}://{address}");
-    let data = folder.path().join(format!("n{i}"));
+    let data = folder.join(format!("n{i}"));
     let settings = [
         ("name", format!("n{i}")),
         ("data-dir", data.display().to_string()),
@@ -264,7 +199,7 @@ fn launch(i: usize, ports: &Ports, peers: &str, options: &EtcdOptions, folder: &
         ("initial-cluster", peers.to_owned()),
         ("initial-cluster-state", "new".to_owned()),
         // A stranger from an earlier run that still owns a port must not be able to join.
-        ("initial-cluster-token", folder.path().display().to_string()),
+        ("initial-cluster-token", folder.display().to_string()),
         ("heartbeat-interval", options.heartbeat.as_millis().to_string()),
         ("election-timeout", options.election.as_millis().to_string()),
         ("logger", "zap".to_owned()),
@@ -280,7 +215,7 @@ fn launch(i: usize, ports: &Ports, peers: &str, options: &EtcdOptions, folder: &
         program: PathBuf::from("etcd"),
         args,
         env: Vec::new(),
-        log: folder.path().join(format!("n{i}.log")),
+        log: folder.join(format!("n{i}.log")),
         site: options.sites[i].clone(),
     }
 }

@@ -1,6 +1,6 @@
 //! The servers.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, ops::Deref};
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
@@ -10,27 +10,19 @@ use super::{
     launch::{Ports, launch},
 };
 use crate::{
-    node::{Node, show_logs_of_failed_test},
     poll::{READY_WITHIN, until},
+    servers::Servers,
     tls::Certificates,
-    work_dir::WorkDir,
 };
 
 /// A running ZooKeeper of one or more servers, ended when dropped.
 ///
-/// Servers are numbered from 0 (ZooKeeper's own ids, in its logs, are from 1).
+/// Kill, pause and restart them as [`Servers`] (ZooKeeper's own ids, in its logs, are from 1).
 #[derive(Debug)]
 pub struct Zk {
-    // The servers first: fields are dropped in this order, and a server must be down before its folder goes.
-    members: Vec<Member>,
+    servers: Servers,
+    ports: Vec<Ports>,
     options: ZkOptions,
-    folder: WorkDir,
-}
-
-#[derive(Debug)]
-struct Member {
-    node: Node,
-    ports: Ports,
 }
 
 impl Zk {
@@ -59,23 +51,15 @@ impl Zk {
     /// When ZooKeeper or Java is not installed, a server ends by itself (its log is in the message) or is not ready in
     /// time.
     pub async fn start(options: ZkOptions) -> Result<Self> {
-        let folder = WorkDir::new("zk-")?;
         let ports = options.sites.iter().map(Ports::at).collect::<Result<Vec<_>>>()?;
         let ensemble: Vec<String> = ports.iter().enumerate().map(|(i, ports)| ports.line(i)).collect();
-        let mut members = Vec::with_capacity(ports.len());
-        for (i, ports) in ports.into_iter().enumerate() {
-            let node = Node::start(launch(i, &ports, &ensemble, &options, folder.path())?)?;
-            members.push(Member { node, ports });
+        let mut servers = Servers::in_folder("zk-")?;
+        for (i, ports) in ports.iter().enumerate() {
+            servers.start(launch(i, ports, &ensemble, &options, servers.folder())?)?;
         }
-        let zk = Self { members, options, folder };
+        let zk = Self { servers, ports, options };
         zk.wait_ready().await?;
         Ok(zk)
-    }
-
-    /// How many servers there are, running or not.
-    #[must_use]
-    pub fn nodes(&self) -> usize {
-        self.members.len()
     }
 
     /// The servers' client addresses, as `<ip>:<port>`.
@@ -87,7 +71,7 @@ impl Zk {
     /// The addresses of the TLS ports, open only when started with [`ZkOptions::tls`].
     #[must_use]
     pub fn secure_endpoints(&self) -> Vec<String> {
-        self.members.iter().map(|member| member.ports.secure.address().to_string()).collect()
+        self.ports.iter().map(|ports| ports.secure.address().to_string()).collect()
     }
 
     /// [`endpoints`](Self::endpoints) with a comma between them: a connect string, and the middle of a `zk://…` URL.
@@ -108,45 +92,8 @@ impl Zk {
         self.options.certificates.as_ref()
     }
 
-    /// The process of one server, e.g. for its id.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such server; so do all methods that take a number.
-    #[must_use]
-    pub fn node(&self, i: usize) -> &Node {
-        &self.members[i].node
-    }
-
-    /// SIGKILL. Its data stay for [`restart`](Self::restart).
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses.
-    pub fn kill(&self, i: usize) -> Result<()> {
-        self.node(i).kill()
-    }
-
-    /// SIGSTOP: the server's connections stay open and say nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the server is down.
-    pub fn pause(&self, i: usize) -> Result<()> {
-        self.node(i).pause()
-    }
-
-    /// SIGCONT.
-    ///
-    /// # Errors
-    ///
-    /// When the server is down.
-    pub fn resume(&self, i: usize) -> Result<()> {
-        self.node(i).resume()
-    }
-
     /// Starts a server again with its data and ports (after a kill if it still runs) and waits until it is ready;
-    /// with a majority still down, use [`restart_unready`](Self::restart_unready).
+    /// with a majority still down, use [`restart_unready`](Servers::restart_unready).
     ///
     /// # Errors
     ///
@@ -154,15 +101,6 @@ impl Zk {
     pub async fn restart(&self, i: usize) -> Result<()> {
         self.restart_unready(i)?;
         self.wait_ready_of(i).await
-    }
-
-    /// Starts a server again and returns at once.
-    ///
-    /// # Errors
-    ///
-    /// When the process cannot be started.
-    pub fn restart_unready(&self, i: usize) -> Result<()> {
-        self.node(i).restart()
     }
 
     /// Waits until every server serves clients.
@@ -214,14 +152,8 @@ impl Zk {
         four_letter::ask(self.address(i), word).await
     }
 
-    /// Where the data and logs of all servers are.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     pub(super) fn address(&self, i: usize) -> SocketAddr {
-        self.members[i].ports.client.address()
+        self.ports[i].client.address()
     }
 
     async fn mode(&self, i: usize) -> Result<String> {
@@ -231,8 +163,10 @@ impl Zk {
     }
 }
 
-impl Drop for Zk {
-    fn drop(&mut self) {
-        show_logs_of_failed_test(self.members.iter().map(|member| &member.node));
+impl Deref for Zk {
+    type Target = Servers;
+
+    fn deref(&self) -> &Servers {
+        &self.servers
     }
 }
