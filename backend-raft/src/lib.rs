@@ -42,6 +42,7 @@ mod runtime;
 mod session;
 mod state_machine;
 mod store;
+mod timing;
 mod transport;
 mod types;
 mod url;
