@@ -14,6 +14,8 @@ mod acknowledged;
 mod database;
 mod directory;
 mod error;
+#[cfg(test)]
+mod formats;
 mod identity;
 mod log;
 mod memory;
