@@ -26,6 +26,7 @@
 //! ```
 
 mod admin;
+mod backup;
 mod candidacy;
 mod config;
 mod elector;
@@ -48,6 +49,7 @@ mod types;
 mod url;
 
 pub use admin::{MemberStatus, Place, RaftAdmin};
+pub use backup::Backup;
 pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;

@@ -16,6 +16,7 @@ mod directory;
 mod error;
 #[cfg(test)]
 mod formats;
+mod founding;
 mod identity;
 mod log;
 mod memory;
