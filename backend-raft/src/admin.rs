@@ -16,8 +16,8 @@ use crate::state_machine::{CandidacyId, Command, Outcome};
 /// `NAME.admin.CLUSTER`, or a member's; a client's may look. Without, whoever reaches a member may do both.
 #[derive(Clone)]
 pub struct RaftAdmin {
-    group: Arc<Group>,
-    patience: Duration,
+    pub(crate) group: Arc<Group>,
+    pub(crate) patience: Duration,
 }
 
 /// A place in an election's queue.

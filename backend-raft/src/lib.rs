@@ -26,6 +26,7 @@
 //! ```
 
 mod admin;
+mod backup;
 mod candidacy;
 mod config;
 mod elector;
@@ -42,11 +43,13 @@ mod runtime;
 mod session;
 mod state_machine;
 mod store;
+mod timing;
 mod transport;
 mod types;
 mod url;
 
 pub use admin::{MemberStatus, Place, RaftAdmin};
+pub use backup::Backup;
 pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;

@@ -114,6 +114,7 @@ fn requests() -> Vec<Request> {
         Request::WatchSession { session, key },
         Request::Observe { election: "billing".into() },
         Request::Status,
+        Request::Backup,
     ];
     requests.extend(commands().into_iter().map(|command| Request::Write { key, command }));
     requests.extend(commands().into_iter().map(Request::Administer));
@@ -145,6 +146,7 @@ fn downs() -> Vec<Down> {
         Item::Session(SessionEvent::State { at: 9, standings: vec![Standing { number: 1, token: Some(8) }] }),
         Item::Session(SessionEvent::Gone),
         Item::View(View { at: 300, leader: None }),
+        Item::Backup { length: 300, part: vec![5; 40].into() },
     ];
     let mut downs = vec![Down::End { id: 300 }, Down::Pong, Down::Bye { why: "because".into() }];
     downs.extend(responses.into_iter().map(|response| Down::Reply { id: 300, result: Ok(response) }));

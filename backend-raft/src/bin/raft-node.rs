@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use backend_raft::{RaftConfig, RaftMember};
+use backend_raft::{Backup, RaftAdmin, RaftConfig, RaftMember};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
@@ -12,7 +12,13 @@ Runs one member of a Raft group.
 
 Start one on each host, with the same list and its own node, data and certificate: together they form the
 group, once. The certificate names the member: node-1.election, where `election` is the cluster's name.
-It prints a line `ready node=1 leader=2` when a Raft leader is known, and stops on SIGTERM or SIGINT after
+
+    raft-node backup 'rafts://h1:7001,…' FILE
+    raft-node restore FILE DIRECTORY 'rafts://h1:7001,…' [EPOCH]
+
+The first takes a backup of the group that works; the second founds a new one on it: see the README.
+
+A member prints a line `ready node=1 leader=2` when a Raft leader is known, and stops on SIGTERM or SIGINT after
 handing over the Raft leadership.
 
 Parameters of the URL: node, data, listen, cluster, profile (lan, default, wan), snapshot_every, keep_entries,
@@ -28,18 +34,45 @@ async fn main() -> std::process::ExitCode {
             print!("{HELP}");
             std::process::ExitCode::SUCCESS
         }
-        [url] => match run(url).await {
-            Ok(()) => std::process::ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("raft-node: {error}");
-                std::process::ExitCode::FAILURE
-            }
-        },
+        [url] => done(run(url).await),
+        [verb, url, file] if verb == "backup" => done(backup(url, file).await),
+        [verb, file, directory, url] if verb == "restore" => done(restore(file, directory, url, None)),
+        [verb, file, directory, url, epoch] if verb == "restore" => {
+            done(restore(file, directory, url, Some(epoch)))
+        }
         _ => {
             eprint!("{HELP}");
             std::process::ExitCode::from(2)
         }
     }
+}
+
+fn done(result: Result<(), Box<dyn std::error::Error>>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("raft-node: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn backup(url: &str, file: &str) -> Result<(), Box<dyn std::error::Error>> {
+    println!("{}", RaftAdmin::new(&RaftConfig::from_url(url)?)?.backup(file).await?);
+    Ok(())
+}
+
+fn restore(
+    file: &str,
+    into: &str,
+    url: &str,
+    epoch: Option<&String>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let epoch = epoch.map(|epoch| epoch.parse()).transpose()?;
+    for data in Backup::read(file)?.restore(&RaftConfig::from_url(url)?, into, epoch)? {
+        println!("{}", data.display());
+    }
+    Ok(())
 }
 
 async fn run(url: &str) -> Result<(), Box<dyn std::error::Error>> {

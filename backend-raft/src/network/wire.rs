@@ -145,6 +145,8 @@ pub(crate) enum Request {
     },
     /// How the node is.
     Status,
+    /// A stream of the parts of a backup, confirmed by a quorum. Administrators only.
+    Backup,
 }
 
 /// How a node is.
@@ -195,6 +197,13 @@ pub(crate) enum Item {
     Session(SessionEvent),
     /// Of `Observe`.
     View(View),
+    /// Of `Backup`.
+    Backup {
+        /// How many bytes there are in all.
+        length: u64,
+        /// The next ones.
+        part: bytes::Bytes,
+    },
 }
 
 /// From whoever opened the connection.

@@ -19,13 +19,13 @@ use crate::state_machine::{Command, Outcome, SessionId};
 
 /// What clients may ask of a node.
 pub(crate) struct Clients {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
     /// How many more requests may be under way in the log. A renewal needs none: it finds no more than these in
     /// front of it, however many clients there are.
     turns: Arc<Semaphore>,
 }
 
-fn forbidden<T>(why: &str) -> Result<T, Failure> {
+pub(super) fn forbidden<T>(why: &str) -> Result<T, Failure> {
     Err(Failure::Forbidden { why: why.into() })
 }
 
@@ -68,6 +68,10 @@ impl Clients {
                 Err(failure) => Err(failure),
             },
             Request::Status => Ok(Response::Status(self.status())),
+            Request::Backup => match self.backup(caller).await {
+                Ok(items) => return Answer::Stream(items),
+                Err(failure) => Err(failure),
+            },
             Request::Append(_)
             | Request::Vote(_)
             | Request::PreVote(_)

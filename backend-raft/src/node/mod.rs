@@ -11,6 +11,7 @@
 //! | [`health`] | notices when the node cannot go on, and stops it |
 //! | [`forming`] | decides whether a node without a past forms a group or joins one |
 
+mod backups;
 mod boot;
 mod clients;
 mod forming;

@@ -103,7 +103,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
         };
         let file = self.file.clone();
         on_disk(move || {
-            let snapshot = Bytes::from(postcard::to_stdvec(&state).map_err(io::Error::other)?);
+            let snapshot = Bytes::from(state.encode().map_err(io::Error::other)?);
             file.save(&meta, &snapshot)?;
             Ok(Snapshot { meta, snapshot })
         })

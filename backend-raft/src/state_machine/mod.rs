@@ -23,4 +23,5 @@ pub(crate) use hub::{SessionEvent, View};
 pub(crate) use machine::Machine;
 pub(crate) use replica::Replica;
 pub(crate) use session::KEY_BITS;
+pub(crate) use state::State;
 pub(crate) use views::{Place, Standing};

@@ -34,6 +34,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Writes a snapshot.
+    pub(crate) fn encode(&self) -> postcard::Result<Vec<u8>> {
+        postcard::to_stdvec(self)
+    }
+
     /// Reads a snapshot.
     pub(crate) fn decode(snapshot: &[u8]) -> postcard::Result<Self> {
         let mut state: Self = postcard::from_bytes(snapshot)?;
@@ -253,6 +258,14 @@ impl State {
     pub(crate) fn leader(&self, election: &str) -> Option<LeaderRecord> {
         let seat = self.elections.get(election)?.leader()?;
         Some(LeaderRecord { id: seat.id.clone(), value: seat.value.clone(), token: seat.token? })
+    }
+
+    /// Every election that has a leader: its name, the leader's id and token.
+    pub(crate) fn leaders(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.elections.iter().filter_map(|(election, queue)| {
+            let seat = queue.leader()?;
+            Some((election.as_str(), seat.id.as_str(), seat.token?))
+        })
     }
 
     /// The queue of an election, first to last.
