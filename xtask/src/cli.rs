@@ -36,6 +36,8 @@ pub(crate) enum Task {
     /// `cargo xtask chaos --help` tells the options and has examples.
     #[command(disable_help_flag = true)]
     Chaos(ChaosArguments),
+    /// Make a page of what `cargo bench -p bench` has measured: target/report/index.html, and report.md beside it
+    Report(ReportArguments),
     /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
     Deny,
 }
@@ -77,6 +79,20 @@ pub(crate) struct ZooArguments {
     /// List the defects and end
     #[arg(long)]
     pub(crate) list: bool,
+}
+
+/// What to report.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Also write the short comparison into README.md and docs/choosing.md, between their markers
+    #[arg(long)]
+    pub(crate) update_docs: bool,
+    /// The folder that criterion has filled; target/criterion, if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) criterion: Option<std::path::PathBuf>,
+    /// Where to write the report; target/report, if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: Option<std::path::PathBuf>,
 }
 
 /// What the chaos runner is told.

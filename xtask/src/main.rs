@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod clock;
 mod machine;
+mod report;
 mod run;
 mod steps;
 mod test;
@@ -41,6 +42,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Zoo(arguments) => zoo::all(&mut steps, &arguments),
         Task::Check => check::all(&mut steps),
         Task::Chaos(arguments) => return chaos::run(&arguments),
+        Task::Report(arguments) => steps.run("report", || report::all(&arguments)),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }
     steps.finish().map(|()| ExitCode::SUCCESS)

@@ -48,18 +48,22 @@ impl Group {
     /// The URL of a client of the group.
     pub(super) fn url(&self) -> String {
         let profile = if self.fast { "lan" } else { "default" };
-        format!("raft://{}?patience=30s&profile={profile}", self.endpoints())
+        format!("raft://{}?patience=30s&profile={profile}", self.endpoints().join(","))
     }
 
-    fn endpoints(&self) -> String {
-        let addresses: Vec<String> = self.ports.iter().map(|port| port.address().to_string()).collect();
-        addresses.join(",")
+    pub(super) fn endpoints(&self) -> Vec<String> {
+        self.ports.iter().map(|port| port.address().to_string()).collect()
+    }
+
+    /// The members that run in processes of their own.
+    pub(super) async fn pids(&self) -> Vec<u32> {
+        self.workers.lock().await.iter().map(Worker::id).collect()
     }
 
     /// What makes a `driver` the member `i`, besides what all backends are told.
     pub(super) fn member_args(&self, i: usize) -> [String; 4] {
         let folder = self.folder.path().join(i.to_string()).display().to_string();
-        ["--endpoints".into(), self.endpoints(), "--data-dir".into(), folder]
+        ["--endpoints".into(), self.endpoints().join(","), "--data-dir".into(), folder]
     }
 
     /// What a committed write costs on this disk at least.
