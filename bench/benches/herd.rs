@@ -58,7 +58,7 @@ struct Herd {
 
 impl Herd {
     async fn gather(rig: &Rig, queue: usize) -> Result<Self> {
-        let coordinator = rig.away().await?;
+        let coordinator = rig.home().await?;
         let (sender, led) = unbounded_channel();
         // An election of its own, because the benches of other lengths may still be giving theirs up.
         let elector = coordinator.elector(&format!("herd-{queue}"))?;
@@ -69,7 +69,8 @@ impl Herd {
         }
         herd.leader = Some(herd.next().await?.0);
         // The trait does not tell who waits, so they get as long as their commits may take.
-        tokio::time::sleep(Duration::from_millis(500) + Duration::from_millis(2) * u32::try_from(queue)?).await;
+        tokio::time::sleep(Duration::from_millis(500) + Duration::from_millis(2) * u32::try_from(queue)?)
+            .await;
         Ok(herd)
     }
 

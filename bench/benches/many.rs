@@ -61,10 +61,8 @@ impl Scene {
     async fn new(rig: &Rig, elections: usize) -> Result<Self> {
         let coordinator = rig.home().await?;
         let elector = |i| Ok(coordinator.elector(&format!("many-{i}"))?);
-        let scene = Self {
-            electors: (0..elections).map(elector).collect::<Result<_>>()?,
-            _coordinator: coordinator,
-        };
+        let scene =
+            Self { electors: (0..elections).map(elector).collect::<Result<_>>()?, _coordinator: coordinator };
         // What is allocated once (pools, the election's place in the service) is not each election's own.
         give_back(scene.win().await?).await?;
         Ok(scene)

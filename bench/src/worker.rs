@@ -105,7 +105,8 @@ impl Worker {
     /// # Errors
     /// When it has ended.
     pub fn pause(&self) -> Result<()> {
-        let pid = i32::try_from(self.id()).ok().and_then(Pid::from_raw).context("a process id out of range")?;
+        let pid =
+            i32::try_from(self.id()).ok().and_then(Pid::from_raw).context("a process id out of range")?;
         Ok(kill_process(pid, Signal::STOP)?)
     }
 

@@ -131,7 +131,9 @@ impl Rig {
     pub async fn facts(&self) -> Result<Servers> {
         let software = match &self.servers {
             Running::Memory(_) => "memory of the process".to_owned(),
-            Running::Etcd(etcd) => format!("etcd {}", version(&etcd.metrics(0).await?, "server_version=\"", '"')),
+            Running::Etcd(etcd) => {
+                format!("etcd {}", version(&etcd.metrics(0).await?, "server_version=\"", '"'))
+            }
             Running::Zk(zk) => {
                 format!("ZooKeeper {}", version(&zk.four_letter_word(0, "srvr").await?, "version: ", '-'))
             }

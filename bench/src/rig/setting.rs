@@ -96,7 +96,9 @@ impl Setting {
     pub fn flags(self) -> String {
         match (self.backend, self.fast) {
             (Backend::Memory, _) => String::new(),
-            (Backend::Etcd, false) => "--heartbeat-interval=100 --election-timeout=1000 (the defaults)".into(),
+            (Backend::Etcd, false) => {
+                "--heartbeat-interval=100 --election-timeout=1000 (the defaults)".into()
+            }
             (Backend::Etcd, true) => "--heartbeat-interval=10 --election-timeout=50".into(),
             (Backend::Zk, false) => "tickTime=2000 initLimit=10 syncLimit=5 (the usual ones)".into(),
             (Backend::Zk, true) => "tickTime=100 initLimit=100 syncLimit=2".into(),

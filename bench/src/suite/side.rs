@@ -71,13 +71,25 @@ impl<'a> Side<'a> {
             Goal::Limit => Aim::RawLimit,
         };
         let raw = (figure.goal != Goal::Limit).then(|| figure.limit().subject);
-        Self { bench, subject, case, elements: *elements, goal, raw, quick, cost: None, servers: None, context }
+        Self {
+            bench,
+            subject,
+            case,
+            elements: *elements,
+            goal,
+            raw,
+            quick,
+            cost: None,
+            servers: None,
+            context,
+        }
     }
 
     /// Writes it to where criterion has written the figure.
     pub(super) fn write(&self, home: &Path) -> Result<()> {
         let folder = estimates::folder(home, self.bench, self.subject, self.case);
         let path = folder.join("figure.json");
-        fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| format!("writing {}", path.display()))
+        fs::write(&path, serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("writing {}", path.display()))
     }
 }

@@ -61,7 +61,8 @@ pub(crate) fn missing(question: &Question, measured: &Measured) -> Vec<String> {
 
 /// Every figure of a bench, raw limits beside theirs.
 pub(crate) fn figures(question: &Question, measured: &Measured) -> Table {
-    let head = ["subject", "case", "median", "fastest – slowest sample", "samples", "raw limit", "ratio", "goal"];
+    let head =
+        ["subject", "case", "median", "fastest – slowest sample", "samples", "raw limit", "ratio", "goal"];
     let row = |figure: &Figure| {
         let raw = measured.raw_of(figure);
         let show = |nanos: f64| Unit::Time.show(nanos);
@@ -70,7 +71,11 @@ pub(crate) fn figures(question: &Question, measured: &Measured) -> Table {
             case(&figure.side.case),
             show(figure.median),
             format!("{} – {}", show(figure.fastest()), show(figure.slowest())),
-            format!("{} × {}", figure.samples.len(), three_digits(figure.iterations / figure.samples.len() as f64)),
+            format!(
+                "{} × {}",
+                figure.samples.len(),
+                three_digits(figure.iterations / figure.samples.len() as f64)
+            ),
             raw.map_or_else(String::new, |raw| show(raw.median)),
             raw.map_or_else(String::new, |raw| three_digits(figure.ratio(raw))),
             goal(figure, raw),
@@ -81,7 +86,15 @@ pub(crate) fn figures(question: &Question, measured: &Measured) -> Table {
 
 /// What each operation of a bench cost.
 pub(crate) fn costs(question: &Question, measured: &Measured) -> Table {
-    let head = ["subject", "case", "operations", "requests", "flushes", "processor, servers", "processor, candidates"];
+    let head = [
+        "subject",
+        "case",
+        "operations",
+        "requests",
+        "flushes",
+        "processor, servers",
+        "processor, candidates",
+    ];
     let row = |figure: &Figure| {
         let cost = figure.side.cost.as_ref()?;
         let each = |what: Option<f64>| what.map(|what| what.max(0.0) / cost.operations);
@@ -95,12 +108,16 @@ pub(crate) fn costs(question: &Question, measured: &Measured) -> Table {
             or_not_counted(each(cost.own_cpu_s).map(|s| s * 1e9), Unit::Time),
         ])
     };
-    Table { head: head.map(str::to_owned).into(), rows: measured.of(question.bench).filter_map(row).collect() }
+    Table {
+        head: head.map(str::to_owned).into(),
+        rows: measured.of(question.bench).filter_map(row).collect(),
+    }
 }
 
 /// What holding elections costs.
 pub(crate) fn holdings(question: &Question, measured: &Measured) -> Table {
-    let head = ["subject", "held", "memory each", "requests/s", "flushes/s", "processor per s", "tasks", "threads"];
+    let head =
+        ["subject", "held", "memory each", "requests/s", "flushes/s", "processor per s", "tasks", "threads"];
     let row = |figure: &Figure| {
         let held = figure.side.cost.as_ref()?.held.as_ref()?;
         Some(vec![
@@ -114,7 +131,10 @@ pub(crate) fn holdings(question: &Question, measured: &Measured) -> Table {
             format!("{:+}", held.threads),
         ])
     };
-    Table { head: head.map(str::to_owned).into(), rows: measured.of(question.bench).filter_map(row).collect() }
+    Table {
+        head: head.map(str::to_owned).into(),
+        rows: measured.of(question.bench).filter_map(row).collect(),
+    }
 }
 
 fn or_not_counted(value: Option<f64>, unit: Unit) -> String {
@@ -168,10 +188,15 @@ pub(crate) fn comparison(measured: &Measured) -> Table {
         let mut row = vec![name.to_owned()];
         for backend in &Backend::CHOICES {
             let is_case = |figure: &&Figure| {
-                figure.side.case.strip_prefix(case).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+                figure
+                    .side
+                    .case
+                    .strip_prefix(case)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
             };
             let ours = measured.of(bench).filter(is_case).filter(|figure| figure.subject.tuned == tuned);
-            let found = ours.filter(|figure| figure.subject.backend == *backend && figure.subject.servers == most);
+            let found =
+                ours.filter(|figure| figure.subject.backend == *backend && figure.subject.servers == most);
             let mut cells = found.filter_map(|figure| cell(measured, figure));
             row.push(cells.next().unwrap_or_else(|| "not measured".to_owned()));
         }

@@ -10,7 +10,7 @@ use super::{
     load::Measured,
     question::{Panel, Question, Reading},
     subject::{Backend, Subject},
-    unit::{Unit, ticks},
+    unit::{GAP, Unit, ticks},
 };
 
 /// A row to draw.
@@ -45,7 +45,6 @@ pub(crate) fn fills() -> Markup {
 pub(crate) fn panels(question: &Question, measured: &Measured) -> Markup {
     let charts = question.panels.iter().map(|panel| (panel, bars(panel, question, measured)));
     let charts: Vec<_> = charts.filter(|(_, bars)| !bars.is_empty()).collect();
-    let largest = |bars: &[Bar]| bars.iter().map(Bar::end).fold(0.0, f64::max);
     let all = charts.iter().map(|(_, bars)| largest(bars)).fold(0.0, f64::max);
     html! {
         div.panels.one[charts.len() == 1] {
@@ -70,27 +69,30 @@ fn bars(panel: &Panel, question: &Question, measured: &Measured) -> Vec<Bar> {
         Bar { subject: figure.subject.clone(), note, reading, raw: raw.filter(|_| is_main), goal }
     };
     // The zero line would dwarf all others; it is in the table.
-    panel.readings(measured, question.bench).filter(|(f, _)| f.subject.backend != Backend::Memory).map(bar).collect()
+    panel
+        .readings(measured, question.bench)
+        .filter(|(f, _)| f.subject.backend != Backend::Memory)
+        .map(bar)
+        .collect()
 }
 
 /// `ttl 2000 ms` as `TTL 2 s`.
 pub(crate) fn ttl(note: &str) -> String {
     let millis = note.strip_prefix("ttl ").and_then(|rest| rest.strip_suffix(" ms")?.parse::<u64>().ok());
     match millis {
-        Some(ms) if ms % 1000 == 0 => format!("TTL {} s", ms / 1000),
-        Some(ms) => format!("TTL {ms} ms"),
+        Some(ms) if ms % 1000 == 0 => format!("TTL{GAP}{}{GAP}s", ms / 1000),
+        Some(ms) => format!("TTL{GAP}{ms}{GAP}ms"),
         None => note.to_owned(),
     }
 }
 
-impl Bar {
-    /// The furthest that is drawn of it.
-    fn end(&self) -> f64 {
-        let slowest = self.reading.range.map_or(0.0, |(_, high)| high);
-        // A sample or two far out must not squeeze all the others: its line leaves the chart, with an arrow.
-        let shown = slowest.min(self.reading.value * 1.5);
-        [self.reading.value, shown, self.raw.unwrap_or(0.0)].into_iter().fold(0.0, f64::max)
-    }
+/// The furthest that is drawn of these bars. A sample far out, or a raw limit far away, must not squeeze all the bars:
+/// the line leaves the chart then, the limit becomes an arrow at its edge.
+fn largest(bars: &[Bar]) -> f64 {
+    let values = bars.iter().map(|bar| bar.reading.value).fold(0.0, f64::max);
+    let samples = bars.iter().filter_map(|bar| Some(bar.reading.range?.1));
+    let limits = bars.iter().filter_map(|bar| bar.raw);
+    samples.chain(limits).filter(|far| *far <= values * 1.4).fold(values, f64::max)
 }
 
 fn chart(panel: &Panel, bars: &[Bar], largest: f64) -> Markup {
@@ -112,7 +114,8 @@ fn chart(panel: &Panel, bars: &[Bar], largest: f64) -> Markup {
                 div.ticks {
                     @for (i, tick) in ticks.iter().enumerate() {
                         span.first[i == 0].last[i + 1 == ticks.len()] style=(format!("left:{:.2}%", percent(*tick))) {
-                            (if *tick == 0.0 { "0".to_owned() } else { short(panel.unit, *tick) })
+                            // Five are too many for a narrow chart.
+                            @if ticks.len() < 5 || i % 2 == 0 { (short(panel.unit, *tick)) }
                         }
                     }
                 }
@@ -140,7 +143,13 @@ fn plot(bar: &Bar, unit: Unit, ticks: &[f64], percent: impl Fn(f64) -> f64) -> M
                 line.range x1=(at(low)) x2=(at(low)) y1="35%" y2="65%" {}
                 @if percent(high) < 100.0 { line.range x1=(at(high)) x2=(at(high)) y1="35%" y2="65%" {} }
             }
-            @if let Some(raw) = bar.raw { line.raw x1=(at(raw)) x2=(at(raw)) y1="4%" y2="96%" {} }
+            @if let Some(raw) = bar.raw {
+                @if raw > ticks.last().copied().unwrap_or(raw) {
+                    svg x="100%" y="50%" overflow="visible" { path.beyond d="M-8 -6 L2 0 L-8 6 Z" {} }
+                } @else {
+                    line.raw x1=(at(raw)) x2=(at(raw)) y1="4%" y2="96%" {}
+                }
+            }
             @if let Some(goal) = bar.goal.filter(|goal| percent(*goal) < 100.0) {
                 line.goal x1=(at(goal)) x2=(at(goal)) y1="4%" y2="96%" {}
             }
@@ -165,13 +174,18 @@ fn describe(bar: &Bar, unit: Unit) -> String {
 
 /// A tick, without digits that say nothing.
 fn short(unit: Unit, value: f64) -> String {
-    let text = unit.show(value);
-    let (number, rest) = match text.find([' ', '/']) {
+    let text = if value == 0.0 { "0".to_owned() } else { unit.show(value) };
+    let (number, rest) = match text.find([GAP, '/']) {
         Some(at) => text.split_at(at),
         None => (text.as_str(), ""),
     };
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
-    format!("{number}{rest}")
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    match (unit, number.strip_suffix(",000")) {
+        (Unit::PerSecond, Some(thousands)) if thousands.len() > 1 => format!("{thousands}k"),
+        (Unit::PerSecond, _) => number.to_owned(),
+        _ => format!("{number}{rest}"),
+    }
 }
 
 #[cfg(test)]
@@ -180,16 +194,18 @@ mod tests {
 
     #[test]
     fn ticks_are_short() {
-        assert_eq!(short(Unit::Time, 2e9), "2 s");
-        assert_eq!(short(Unit::Time, 2.5e6), "2.5 ms");
-        assert_eq!(short(Unit::PerSecond, 10_000.0), "10,000/s");
+        assert_eq!(short(Unit::Time, 2e9), "2\u{a0}s");
+        assert_eq!(short(Unit::Time, 2.5e6), "2.5\u{a0}ms");
+        assert_eq!(short(Unit::Time, 0.0), "0");
+        assert_eq!(short(Unit::PerSecond, 10_000.0), "10k");
+        assert_eq!(short(Unit::PerSecond, 2_000.0), "2,000");
         assert_eq!(short(Unit::Count, 1.0), "1");
     }
 
     #[test]
     fn a_ttl_is_in_the_unit_that_fits() {
-        assert_eq!(ttl("ttl 2000 ms"), "TTL 2 s");
-        assert_eq!(ttl("ttl 350 ms"), "TTL 350 ms");
+        assert_eq!(ttl("ttl 2000 ms"), "TTL\u{a0}2\u{a0}s");
+        assert_eq!(ttl("ttl 350 ms"), "TTL\u{a0}350\u{a0}ms");
         assert_eq!(ttl(""), "");
     }
 }

@@ -116,7 +116,10 @@ fn figure(case: &Path) -> Result<Figure> {
     let side: Side = json(&case.join("figure.json"))?;
     let Sample { iters, times } = json(&case.join("new/sample.json"))?;
     let Estimates { median } = json(&case.join("new/estimates.json"))?;
-    ensure!(!iters.is_empty() && iters.len() == times.len(), "sample.json has no samples, or not as many times");
+    ensure!(
+        !iters.is_empty() && iters.len() == times.len(),
+        "sample.json has no samples, or not as many times"
+    );
     let positive = |number: &f64| number.is_finite() && *number > 0.0;
     ensure!(iters.iter().all(positive), "sample.json has a sample of no iterations");
     ensure!(positive(&median.point_estimate), "estimates.json has the median {}", median.point_estimate);

@@ -34,7 +34,8 @@ pub(crate) fn all(arguments: &ReportArguments) -> Result<()> {
     let measured = Measured::read(&criterion)?;
     let folder = arguments.output.clone().unwrap_or_else(|| target.join("report"));
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    for (name, text) in [("index.html", page::render(&measured)), ("report.md", markdown::render(&measured))] {
+    for (name, text) in [("index.html", page::render(&measured)), ("report.md", markdown::render(&measured))]
+    {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         println!("{} figures in {}", measured.figures.len(), path.display());

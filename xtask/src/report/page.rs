@@ -71,7 +71,7 @@ fn legend() -> Markup {
             li { svg { rect.bar.raft width="100%" height="100%" {} } "embedded Raft" }
             li { svg { line.range x1="5%" x2="95%" y1="50%" y2="50%" {} line.range x1="5%" x2="5%" y1="20%" y2="80%" {}
                 line.range x1="95%" x2="95%" y1="20%" y2="80%" {} } "fastest to slowest sample" }
-            li { svg { line.raw x1="50%" x2="50%" y1="0" y2="100%" {} } "raw limit" }
+            li { svg { line.raw x1="50%" x2="50%" y1="0" y2="100%" {} } "raw limit " span.note { "(beyond the axis: " svg.arrow { path.beyond d="M2 2 L12 8 L2 14 Z" {} } ")" } }
             li { svg { line.goal x1="50%" x2="50%" y1="0" y2="100%" {} } "goal" }
         }
     }
@@ -84,7 +84,7 @@ fn section(question: &Question, measured: &Measured) -> Markup {
         section id=(question.id) {
             h2 { (question.title) }
             @if let Some(sentence) = sentence(question, measured) { p.answer { (sentence) } }
-            p.text { (question.text) }
+            p.text { (prose(question.text)) }
             @if !missing.is_empty() { p.missing { "Not measured in this run: " (missing.join("; ")) "." } }
             @if is_measured {
                 (chart::panels(question, measured))
@@ -117,11 +117,28 @@ fn table(table: &Table, class: &str) -> Markup {
                 tbody {
                     @for row in &table.rows {
                         tr {
-                            @for (cell, head) in row.iter().zip(&table.head) { td data-head=(head) { (cell) } }
+                            @for (cell, head) in row.iter().zip(&table.head) { td data-head=(head) { (noted(cell)) } }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// A number, and what is said of it in parentheses.
+fn noted(cell: &str) -> Markup {
+    match cell.split_once(" (") {
+        Some((number, note)) => html! { (number) " " small { "(" (note) } },
+        None => html! { (cell) },
+    }
+}
+
+/// Text with `code` in it.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 0 { (part) } @else { code { (part) } }
         }
     }
 }

@@ -182,7 +182,8 @@ pub(crate) const QUESTIONS: &[Question] = &[
                Embedded Raft counts neither requests nor flushes yet.",
         bench: "cycle",
         panels: &[
-            Panel::cost("Requests for a campaign and a resignation", "1", requests, Unit::Count).not_of_raft(),
+            Panel::cost("Requests for a campaign and a resignation", "1", requests, Unit::Count)
+                .not_of_raft(),
             Panel::cost("Flushes to disk, 1 candidate", "1", fsyncs, Unit::Count).not_of_raft(),
             Panel::cost("Flushes to disk, 64 candidates", "64", fsyncs, Unit::Count).not_of_raft(),
             Panel::cost("Processor time, 64 candidates", "64", cpu, Unit::Time),
@@ -227,7 +228,8 @@ pub(crate) const QUESTIONS: &[Question] = &[
             Panel::rate("Won and given back, 1,000 at a time", "1000"),
             Panel::rate("Won and given back, 10,000 at a time", "10000"),
             Panel::cost("Memory for each of 10,000 held", "10000", bytes, Unit::Bytes),
-            Panel::cost("Requests per second while 10,000 are held", "10000", idle_requests, Unit::Count).not_of_raft(),
+            Panel::cost("Requests per second while 10,000 are held", "10000", idle_requests, Unit::Count)
+                .not_of_raft(),
             Panel::cost("Processor time per second meanwhile", "10000", idle_cpu, Unit::Time),
             Panel::cost("The same with a single election", "1", idle_cpu, Unit::Time),
         ],

@@ -57,7 +57,8 @@ impl Runs {
         let mut warnings = Vec::new();
         if self.commits.len() > 1 {
             let commits = join(&self.commits);
-            warnings.push(format!("The figures are of several commits ({commits}): they are not of one run."));
+            warnings
+                .push(format!("The figures are of several commits ({commits}): they are not of one run."));
         }
         if self.commits.iter().any(|commit| commit.ends_with('+')) {
             warnings.push("The sources differed from the commit (marked +).".into());
@@ -78,7 +79,8 @@ impl Runs {
         }
         if !measured.left_out.is_empty() {
             let (count, example) = (measured.left_out.len(), &measured.left_out[0]);
-            warnings.push(format!("{count} figures of other or earlier benches are left out, e.g. {example}."));
+            warnings
+                .push(format!("{count} figures of other or earlier benches are left out, e.g. {example}."));
         }
         warnings
     }
@@ -90,7 +92,11 @@ impl Runs {
             ("Sources", join(&self.commits)),
             ("Measured", self.when()),
             ("Highest load when a bench began", format!("{:.1}", self.load)),
-            ("Durability", "every server flushed its log before it answered; nothing ran on a memory disk on purpose".into()),
+            (
+                "Durability",
+                "every server flushed its log before it answered; nothing ran on a memory disk on purpose"
+                    .into(),
+            ),
             ("Command", "cargo bench -p bench --features etcd,zk,raft, then cargo xtask report".into()),
         ]
     }

@@ -1,5 +1,8 @@
 //! Numbers as a person reads them.
 
+/// Between a number and its unit: a line must not break there.
+pub(crate) const GAP: char = '\u{a0}';
+
 /// What a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
@@ -22,12 +25,12 @@ impl Unit {
                     n if n < 1e9 => (n / 1e6, "ms"),
                     n => (n / 1e9, "s"),
                 };
-                format!("{} {unit}", three_digits(value))
+                format!("{}{GAP}{unit}", three_digits(value))
             }
             Self::PerSecond => format!("{}/s", three_digits(value)),
             Self::Count => three_digits(value),
-            Self::Bytes if value.abs() < 1024.0 => format!("{value:.0} B"),
-            Self::Bytes => format!("{} KiB", three_digits(value / 1024.0)),
+            Self::Bytes if value.abs() < 1024.0 => format!("{value:.0}{GAP}B"),
+            Self::Bytes => format!("{}{GAP}KiB", three_digits(value / 1024.0)),
         }
     }
 }
@@ -75,13 +78,13 @@ mod tests {
         for (nanos, shown) in
             [(12.34, "12.3 ns"), (4_560.0, "4.56 µs"), (123.4e6, "123 ms"), (2.5e9, "2.50 s")]
         {
-            assert_eq!(Unit::Time.show(nanos), shown);
+            assert_eq!(Unit::Time.show(nanos).replace(GAP, " "), shown);
         }
         assert_eq!(Unit::PerSecond.show(21257.3), "21,257/s");
         assert_eq!(Unit::Count.show(0.0), "0");
         assert_eq!(Unit::Count.show(0.0312), "0.031");
-        assert_eq!(Unit::Bytes.show(1500.0), "1.46 KiB");
-        assert_eq!(Unit::Bytes.show(-200.0), "-200 B");
+        assert_eq!(Unit::Bytes.show(1500.0), "1.46\u{a0}KiB");
+        assert_eq!(Unit::Bytes.show(-200.0), "-200\u{a0}B");
     }
 
     #[test]
