@@ -13,12 +13,8 @@ use election::clock::{BootClock, Clock};
 use election::{Candidate, ElectionName, FencingToken, Leadership};
 
 /// Every path: what it is called, and how it is walked.
-const PATHS: &[(&str, fn(u64))] = &[
-    ("check", check),
-    ("raft-apply", raft_apply),
-    ("etcd-event", etcd_event),
-    ("zk-children", zk_children),
-];
+const PATHS: &[(&str, fn(u64))] =
+    &[("check", check), ("raft-apply", raft_apply), ("etcd-event", etcd_event), ("zk-children", zk_children)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

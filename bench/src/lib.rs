@@ -7,6 +7,7 @@
 //! | [`rig`] | what is measured: a backend on one or three servers, which it starts itself |
 //! | [`raw`] | the raw limit of the same servers, disk and loopback |
 //! | [`relay`], [`takeover`], [`worker`] | two candidates that hand over; a leader that fails; processes that can be killed |
+//! | [`soak`] | elections come and go, and the process must stay as it was |
 //! | [`memory`] | what this process holds: bytes, tasks, files, threads |
 //! | [`clock`] | the clock of every figure |
 //!
@@ -21,6 +22,7 @@ pub mod memory;
 pub mod raw;
 pub mod relay;
 pub mod rig;
+pub mod soak;
 pub mod suite;
 pub mod takeover;
 pub mod worker;

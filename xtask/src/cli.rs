@@ -36,6 +36,10 @@ pub(crate) enum Task {
     /// `cargo xtask chaos --help` tells the options and has examples.
     #[command(disable_help_flag = true)]
     Chaos(ChaosArguments),
+    /// Count the instructions of the hot paths under valgrind, and compare with bench/instructions.json
+    ///
+    /// Fails when a path takes more than the baseline and its tolerance allow.
+    Instructions(InstructionsArguments),
     /// Make a page of what `cargo bench -p bench` has measured: target/report/index.html, and report.md beside it
     Report(ReportArguments),
     /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
@@ -79,6 +83,14 @@ pub(crate) struct ZooArguments {
     /// List the defects and end
     #[arg(long)]
     pub(crate) list: bool,
+}
+
+/// What to do with the counts.
+#[derive(Debug, Args)]
+pub(crate) struct InstructionsArguments {
+    /// Write them down as the new baseline, instead of comparing
+    #[arg(long)]
+    pub(crate) record: bool,
 }
 
 /// What to report.

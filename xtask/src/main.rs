@@ -5,6 +5,7 @@ mod chaos;
 mod check;
 mod cli;
 mod clock;
+mod instructions;
 mod machine;
 mod report;
 mod run;
@@ -42,6 +43,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Zoo(arguments) => zoo::all(&mut steps, &arguments),
         Task::Check => check::all(&mut steps),
         Task::Chaos(arguments) => return chaos::run(&arguments),
+        Task::Instructions(arguments) => instructions::all(&mut steps, &arguments),
         Task::Report(arguments) => steps.run("report", || report::all(&arguments)),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }

@@ -22,7 +22,8 @@ impl Machine {
     /// When the state machine refuses.
     #[must_use]
     pub fn new(elections: u64) -> Self {
-        let mut machine = Self { state: State::default(), session: 1, index: 0, number: 0, effects: Vec::new() };
+        let mut machine =
+            Self { state: State::default(), session: 1, index: 0, number: 0, effects: Vec::new() };
         let opened = machine.apply(&Command::OpenSession { nonce: 7, ttl_ms: 1000 });
         assert_eq!(opened, Outcome::Opened { session: 1 });
         for _ in 0..elections {
@@ -48,7 +49,8 @@ impl Machine {
         let (id, value) = ("worker-1".to_owned(), Bytes::from_static(b"10.0.0.7:8080"));
         // The floor moves along, as a client's does: what was withdrawn is forgotten.
         let floor = self.number.saturating_sub(1);
-        let queued = self.apply(&Command::Campaign { candidacy, floor, election: election.clone(), id, value });
+        let queued =
+            self.apply(&Command::Campaign { candidacy, floor, election: election.clone(), id, value });
         assert!(matches!(queued, Outcome::Queued { token: Some(_), .. }), "{queued:?}");
         (candidacy, election)
     }
