@@ -35,8 +35,13 @@ pub(crate) enum Task {
     ///
     /// `cargo xtask chaos --help` tells the options and has examples.
     #[command(disable_help_flag = true)]
-    Chaos(ChaosArguments),
-    /// Count the instructions of the hot paths under valgrind, and compare with bench/instructions.json
+    Chaos(RunnerArguments),
+    /// Let elections come and go for half an hour, and see that memory, tasks and open files stay as they were
+    ///
+    /// `cargo xtask soak --backend etcd --minutes 30`; `cargo xtask soak --help` tells the options.
+    #[command(disable_help_flag = true)]
+    Soak(RunnerArguments),
+    /// Count the instructions of the hot paths under valgrind, and compare with bench/instructions/baseline.json
     ///
     /// Fails when a path takes more than the baseline and its tolerance allow.
     Instructions(InstructionsArguments),
@@ -107,9 +112,9 @@ pub(crate) struct ReportArguments {
     pub(crate) output: Option<std::path::PathBuf>,
 }
 
-/// What the chaos runner is told.
+/// What a runner is told.
 #[derive(Debug, Args)]
-pub(crate) struct ChaosArguments {
+pub(crate) struct RunnerArguments {
     /// Its own options
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     pub(crate) arguments: Vec<String>,

@@ -1,16 +1,17 @@
 //! The hot paths, to be counted in instructions and not in time: `cargo xtask instructions` runs this program under
-//! valgrind, twice per path, and compares the difference with `bench/instructions.json`.
+//! valgrind, twice per path, and compares the difference with `bench/instructions/baseline.json`.
 //!
-//! `instructions PATH COUNT` walks a path so many times. `cargo test` walks each of them a little.
+//! `instructions PATH COUNT` walks a path so many times; `instructions` lists the paths.
+#![forbid(unsafe_code)]
 
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use election::backend::SessionState;
-use election::clock::{BootClock, Clock};
-use election::{Candidate, ElectionName, FencingToken, Leadership};
+use election_core::backend::SessionState;
+use election_core::clock::{BootClock, Clock};
+use election_core::{Candidate, ElectionName, FencingToken, Leadership};
 
 /// Every path: what it is called, and how it is walked.
 const PATHS: &[(&str, fn(u64))] =
@@ -18,18 +19,15 @@ const PATHS: &[(&str, fn(u64))] =
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [path, count] = &arguments[..]
-        && let (Some((_, walk)), Ok(count)) = (PATHS.iter().find(|(name, _)| name == path), count.parse())
-    {
-        walk(count);
+    let [path, count] = &arguments[..] else {
+        PATHS.iter().for_each(|(name, _)| println!("{name}"));
         return ExitCode::SUCCESS;
-    }
-    match arguments.first().map(String::as_str) {
-        Some("--list") => PATHS.iter().for_each(|(name, _)| println!("{name}: test")),
-        Some("--paths") => PATHS.iter().for_each(|(name, _)| println!("{name}")),
-        Some("--bench") => println!("instructions are counted by: cargo xtask instructions"),
-        _ => PATHS.iter().for_each(|(_, walk)| walk(10)),
-    }
+    };
+    let (Some((_, walk)), Ok(count)) = (PATHS.iter().find(|(name, _)| name == path), count.parse()) else {
+        eprintln!("usage: instructions [PATH COUNT]; without, the paths are listed");
+        return ExitCode::FAILURE;
+    };
+    walk(count);
     ExitCode::SUCCESS
 }
 
