@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use election::Coordinator;
@@ -37,18 +38,20 @@ impl Group {
     pub(super) async fn embed(
         &self,
         driver: &Path,
+        ttl: Duration,
         args: impl Fn(usize) -> Vec<String>,
     ) -> Result<Arc<dyn Coordinator>> {
         let others = (1..self.ports.len()).map(|i| Worker::start(driver, &args(i)));
         *self.workers.lock().await = others.collect::<Result<_>>()?;
         let [.., folder] = self.member_args(0);
-        Ok(election::connect(&format!("{}&node=1&data={folder}", self.url())).await?)
+        Ok(election::connect(&format!("{}&node=1&data={folder}", self.url(ttl))).await?)
     }
 
     /// The URL of a client of the group.
-    pub(super) fn url(&self) -> String {
+    pub(super) fn url(&self, ttl: Duration) -> String {
         let profile = if self.fast { "lan" } else { "default" };
-        format!("raft://{}?patience=30s&profile={profile}", self.endpoints().join(","))
+        let (endpoints, ttl) = (self.endpoints().join(","), ttl.as_millis());
+        format!("raft://{endpoints}?patience=30s&profile={profile}&ttl={ttl}ms")
     }
 
     pub(super) fn endpoints(&self) -> Vec<String> {

@@ -24,6 +24,7 @@ use crate::raw::{self, Raw};
 pub struct Rig {
     setting: Setting,
     driver: PathBuf,
+    ttl: Duration,
     // Before the servers: fields are dropped in this order.
     home: OnceCell<Arc<dyn Coordinator>>,
     servers: Running,
@@ -48,7 +49,7 @@ impl Rig {
             Backend::Zk => Running::Zk(Zk::start(setting.zk()).await?),
             Backend::Raft => Running::Raft(group::Group::new(setting)?),
         };
-        Ok(Self { setting, driver: driver.to_owned(), home: OnceCell::new(), servers })
+        Ok(Self { setting, driver: driver.to_owned(), ttl: setting.ttl(), home: OnceCell::new(), servers })
     }
 
     /// What this is a rig of.
@@ -66,7 +67,13 @@ impl Rig {
     /// The session's TTL: see [`Setting::ttl`].
     #[must_use]
     pub fn ttl(&self) -> Duration {
-        self.setting.ttl()
+        self.ttl
+    }
+
+    /// The same with sessions that a busy machine does not lose: for what is not about their end.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { ttl: Duration::from_secs(15), ..self }
     }
 
     /// The coordinator of this process: for Raft, an embedded member.
@@ -76,7 +83,9 @@ impl Rig {
     pub async fn home(&self) -> Result<Arc<dyn Coordinator>> {
         let connect = || async {
             match &self.servers {
-                Running::Raft(group) => group.embed(&self.driver, |i| self.candidate(i, "members")).await,
+                Running::Raft(group) => {
+                    group.embed(&self.driver, self.ttl, |i| self.candidate(i, "members")).await
+                }
                 _ => self.away().await,
             }
         };
@@ -93,7 +102,7 @@ impl Rig {
             Running::Memory(service) => return Ok(service.connect()),
             Running::Etcd(etcd) => format!("etcd://{}?ttl={ttl}ms", etcd.authority()),
             Running::Zk(zk) => format!("zk://{}?timeout={ttl}ms", zk.authority()),
-            Running::Raft(group) => group.url(),
+            Running::Raft(group) => group.url(self.ttl),
         };
         Ok(election::connect(&url).await?)
     }

@@ -25,7 +25,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// # Errors
 /// When something leaks, a limit is exceeded, or the service fails.
 pub async fn run(args: &Args, driver: &Path) -> Result<()> {
-    let rig = Rig::start(args.setting()?, driver).await?;
+    let rig = Rig::start(args.setting()?, driver).await?.patient();
     println!("{}, {}", rig.facts().await?.software, args.load());
     let stage = Stage::new(&rig).await?;
     let mut history = History::default();

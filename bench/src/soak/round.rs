@@ -82,13 +82,13 @@ impl Stage {
     /// # Errors
     /// When the service fails, or the process does not come to rest.
     pub async fn round(&self, rig: &Rig, load: Load) -> Result<Round> {
-        let rest = at_rest(None).await?;
+        let rest = at_rest().await?;
         let leaderships = win(&*self.home, load.elections).await?;
-        let held = at_rest(None).await?;
+        let held = at_rest().await?;
         let mut waiters = self.queue(load.waiters)?;
-        let waiting = at_rest(None).await?;
+        let waiting = at_rest().await?;
         let observers = self.observe(load.observers).await?;
-        let observing = at_rest(None).await?;
+        let observing = at_rest().await?;
         drop(observers);
         // Some give up, the others are elected and resign; some leaders resign, the others drop their leadership.
         waiters.truncate(load.waiters / 2);
@@ -96,14 +96,14 @@ impl Stage {
         for waiter in waiters {
             waiter.await??;
         }
-        let base = at_rest(Some(rest.tasks)).await?;
+        let base = at_rest().await?;
         let session = session(rig).await?;
         let session = Footprint {
             // Counted from the process at rest, which this round may have left a little larger.
             heap: session.heap - base.heap + rest.heap,
             ..session
         };
-        let after = at_rest(Some(rest.tasks)).await?;
+        let after = at_rest().await?;
         Ok(Round { load, rest, held, waiting, observing, session, after })
     }
 
@@ -185,14 +185,14 @@ async fn give_back(leaderships: Vec<Leadership>) -> Result<()> {
 async fn session(rig: &Rig) -> Result<Footprint> {
     let coordinator = rig.away().await?;
     let leadership = coordinator.elector("soak-session")?.campaign(Candidate::new("visitor")?).await?;
-    let footprint = at_rest(None).await?;
+    let footprint = at_rest().await?;
     leadership.resign().await?;
     coordinator.close().await?;
     Ok(footprint)
 }
 
-/// The process once nothing changes any more, and (if that is said) no more tasks are alive.
-async fn at_rest(tasks: Option<i64>) -> Result<Footprint> {
+/// The process once nothing changes any more.
+async fn at_rest() -> Result<Footprint> {
     let (mut last, mut same) = (Footprint::now()?, 0);
     for _ in 0..REST_WITHIN.as_millis() / LOOK_EVERY.as_millis() {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -202,12 +202,9 @@ async fn at_rest(tasks: Option<i64>) -> Result<Footprint> {
         same = if still { same + 1 } else { 0 };
         last = now;
         // Sooner it would be the state between two steps of the same work.
-        if same >= LOOKS && tasks.is_none_or(|tasks| now.tasks <= tasks) {
+        if same >= LOOKS {
             return Ok(now);
         }
     }
-    match tasks {
-        Some(tasks) => bail!("{} tasks are left where there were {tasks}, after {REST_WITHIN:?}", last.tasks),
-        None => bail!("the process did not come to rest within {REST_WITHIN:?}: {last:?}"),
-    }
+    bail!("the process did not come to rest within {REST_WITHIN:?}: {last:?}")
 }
