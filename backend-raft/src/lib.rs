@@ -53,6 +53,9 @@ pub use backup::Backup;
 pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
+#[cfg(feature = "hot")]
+#[doc(hidden)]
+pub use state_machine::hot;
 pub use transport::{TlsFiles, Transport};
 
 /// Joins or contacts the group of a URL: see [`RaftConfig::from_url`] for its parts.
