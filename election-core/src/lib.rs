@@ -30,6 +30,9 @@ mod leadership;
 pub mod memory;
 mod session;
 mod token;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim;
 #[cfg(zoo)]
 pub mod zoo;
 

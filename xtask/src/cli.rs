@@ -36,6 +36,11 @@ pub(crate) enum Task {
     /// `cargo xtask chaos --help` tells the options and has examples.
     #[command(disable_help_flag = true)]
     Chaos(ChaosArguments),
+    /// Simulate a Raft group, seed by seed, on simulated networks, disks and clocks, and check every law
+    ///
+    /// `cargo xtask sim --help` tells the options and has examples.
+    #[command(disable_help_flag = true)]
+    Sim(SimArguments),
     /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
     Deny,
 }
@@ -82,6 +87,14 @@ pub(crate) struct ZooArguments {
 /// What the chaos runner is told.
 #[derive(Debug, Args)]
 pub(crate) struct ChaosArguments {
+    /// Its own options
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// What the simulation is told.
+#[derive(Debug, Args)]
+pub(crate) struct SimArguments {
     /// Its own options
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     pub(crate) arguments: Vec<String>,

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod machine;
 mod run;
+mod sim;
 mod steps;
 mod test;
 mod zoo;
@@ -41,6 +42,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Zoo(arguments) => zoo::all(&mut steps, &arguments),
         Task::Check => check::all(&mut steps),
         Task::Chaos(arguments) => return chaos::run(&arguments),
+        Task::Sim(arguments) => return sim::run(&arguments),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }
     steps.finish().map(|()| ExitCode::SUCCESS)
