@@ -27,6 +27,7 @@
 
 mod admin;
 mod backup;
+mod blocking;
 mod candidacy;
 mod config;
 mod elector;
@@ -41,6 +42,9 @@ mod registry;
 mod renewal;
 mod runtime;
 mod session;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim;
 mod state_machine;
 mod store;
 mod timing;

@@ -80,6 +80,10 @@ pub struct BootClock;
 
 impl Clock for BootClock {
     fn now(&self) -> Instant {
+        #[cfg(feature = "sim")]
+        if let Some(now) = crate::sim::now() {
+            return now;
+        }
         #[cfg(target_os = "linux")]
         const ID: rustix::time::ClockId = rustix::time::ClockId::Boottime;
         #[cfg(not(target_os = "linux"))]

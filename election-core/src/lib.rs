@@ -29,6 +29,9 @@ mod lead;
 mod leadership;
 pub mod memory;
 mod session;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim;
 mod token;
 #[cfg(zoo)]
 pub mod zoo;

@@ -47,6 +47,11 @@ pub(crate) enum Task {
     Instructions(InstructionsArguments),
     /// Make a page of what `cargo bench -p bench` has measured: target/report/index.html, and report.md beside it
     Report(ReportArguments),
+    /// Simulate a Raft group, seed by seed, on simulated networks, disks and clocks, and check every law
+    ///
+    /// `cargo xtask sim --help` tells the options and has examples.
+    #[command(disable_help_flag = true)]
+    Sim(RunnerArguments),
     /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
     Deny,
 }

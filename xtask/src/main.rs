@@ -46,6 +46,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Soak(arguments) => return runner::soak(&arguments),
         Task::Instructions(arguments) => instructions::all(&mut steps, &arguments),
         Task::Report(arguments) => steps.run("report", || report::all(&arguments)),
+        Task::Sim(arguments) => return runner::sim(&arguments),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }
     steps.finish().map(|()| ExitCode::SUCCESS)

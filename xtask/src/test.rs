@@ -16,6 +16,7 @@ use crate::{
     cli::TestArguments,
     machine::{self, Provided},
     run::Run,
+    runner,
     steps::{Steps, bold},
 };
 use tally::Tally;
@@ -45,6 +46,15 @@ pub(crate) fn all(steps: &mut Steps, arguments: &TestArguments) {
         }
         report(&tally)
     });
+    if simulates(arguments) {
+        steps.run("simulate a Raft group", || runner::seeds_of_the_tests(&provided));
+    }
+}
+
+/// Whether the simulation is a part of what is tested.
+fn simulates(arguments: &TestArguments) -> bool {
+    let all = arguments.packages.is_empty() && arguments.filter.is_empty();
+    all || arguments.packages.iter().any(|package| package == "sim")
 }
 
 /// The failed tests alone, one after the other. Benches take no list of names, so they are left out.

@@ -124,6 +124,11 @@ impl Link {
         let attempt = async {
             let LinkConfig { address, hello, security } = &self.0.config;
             let broken = |error: std::io::Error| CallError::Connection(error.to_string());
+            #[cfg(feature = "sim")]
+            if let Some(host) = crate::sim::host() {
+                let stream = host.connect(address).await.map_err(broken)?;
+                return Ok((Channel::open(stream, hello).await?, None));
+            }
             let stream = TcpStream::connect(address).await.map_err(broken)?;
             // Small messages that somebody waits for: Nagle's algorithm would hold them back.
             stream.set_nodelay(true).map_err(broken)?;

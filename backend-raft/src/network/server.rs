@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant as Moment, timeout, timeout_at};
@@ -22,6 +22,7 @@ use super::door::{Door, Knock, Line};
 use super::frame::{self, FrameReader};
 use super::greeting::{Proof, expect_plaintext, expect_tls, hear};
 use super::limits::{self, GREETING, SILENCE};
+use super::listener::Listener;
 use super::refusal::{Failure, Refused};
 use super::tls::{Held, LOOK_AGAIN, Security, Verdict};
 use super::wire::{Down, Hello, Item, Request, Response, Sender, Up};
@@ -65,10 +66,15 @@ pub(crate) struct Entrance<H> {
 
 /// Accepts connections until `stop` is cancelled, then ends them all.
 pub(crate) async fn serve<H: Handler>(
-    listener: TcpListener,
+    listener: impl Into<Listener> + Send,
     entrance: Arc<Entrance<H>>,
     stop: CancellationToken,
 ) {
+    let listener = match listener.into() {
+        Listener::Tcp(listener) => listener,
+        #[cfg(feature = "sim")]
+        Listener::Simulated(arrivals) => return super::listener::serve(arrivals, entrance, stop).await,
+    };
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

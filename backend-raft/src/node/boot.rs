@@ -19,7 +19,7 @@ use super::service::{Parts, Service};
 use crate::config::{NodeConfig, RaftConfig, RaftTiming};
 use crate::error::NodeError;
 use crate::network::limits::Connections;
-use crate::network::{Caller, Door, Entrance, Origin, Peers, Security, Sender, serve};
+use crate::network::{Caller, Door, Entrance, Listener, Origin, Peers, Security, Sender, serve};
 use crate::state_machine::{Machine, Replica};
 use crate::store::Store;
 use crate::types::{NodeId, Raft};
@@ -28,11 +28,18 @@ use crate::types::{NodeId, Raft};
 const LAST_BREATH: Duration = Duration::from_secs(1);
 
 /// Listens; waits a moment for a predecessor that was killed and still holds the port.
-async fn listen(address: &str) -> Result<TcpListener, NodeError> {
+async fn listen(address: &str) -> Result<Listener, NodeError> {
+    #[cfg(feature = "sim")]
+    if let Some(host) = crate::sim::host() {
+        let arrivals = host.listen(address);
+        return arrivals
+            .map(Listener::Simulated)
+            .map_err(|error| NodeError::Listen { address: address.to_owned(), error: error.to_string() });
+    }
     let begun = Instant::now();
     loop {
         match TcpListener::bind(address).await {
-            Ok(listener) => return Ok(listener),
+            Ok(listener) => return Ok(listener.into()),
             Err(error)
                 if error.kind() == std::io::ErrorKind::AddrInUse
                     && Instant::now().saturating_duration_since(begun) < LAST_BREATH =>
@@ -76,9 +83,10 @@ impl Node {
         config: &RaftConfig,
         own: &NodeConfig,
         security: &Security,
-        listener: TcpListener,
+        listener: impl Into<Listener>,
         store: Store,
     ) -> Result<Self, NodeError> {
+        let listener = listener.into();
         let members = config.by_id();
         let sender = Sender::Member { id: own.id, incarnation: store.identity.incarnation };
         let peers = Peers::new(&config.cluster, own.id, sender, &members, config.raft.election_max, security);
@@ -215,6 +223,10 @@ fn write_patience(timing: &RaftTiming) -> Duration {
 
 async fn open_store(config: &RaftConfig, own: &NodeConfig) -> Result<Store, NodeError> {
     let (data, cluster, id) = (own.data.clone(), config.cluster.clone(), own.id);
+    #[cfg(feature = "sim")]
+    if let Some(host) = crate::sim::host() {
+        return host.disk().open(&cluster, id).map_err(|error| NodeError::Store(Arc::new(error)));
+    }
     let opened = tokio::task::spawn_blocking(move || Store::open(&data, &cluster, id)).await;
     opened.map_err(NodeError::stopped)?.map_err(|error| NodeError::Store(Arc::new(error)))
 }

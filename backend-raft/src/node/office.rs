@@ -7,7 +7,7 @@ use openraft::ReadPolicy;
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 use openraft::impls::ProgressResponder;
-use openraft_rt::Instant as _;
+use openraft_rt::{Instant as _, OptionalSend, OptionalSync, Watch};
 use tokio_util::sync::CancellationToken;
 
 use election_core::clock::Instant;
@@ -75,8 +75,19 @@ async fn elected(raft: &Raft, tick: Duration) -> CommittedLeaderId {
         if let Some(leader) = leadership(raft) {
             return leader;
         }
-        // The tick is for what the metrics do not announce.
-        tokio::time::timeout(tick, metrics.changed()).await.ok();
+        news(&mut metrics, tick).await;
+    }
+}
+
+/// Waits for news of Raft, but no longer than `tick`, which is for what the metrics do not announce. A Raft that has
+/// stopped says so at once, each time it is asked: without the pause whoever waits for its news would spin.
+async fn news<W, T>(metrics: &mut impl WatchReceiver<W, T>, tick: Duration)
+where
+    W: Watch,
+    T: OptionalSend + OptionalSync,
+{
+    if let Ok(Err(_)) = tokio::time::timeout(tick, metrics.changed()).await {
+        tokio::time::sleep(tick).await;
     }
 }
 
@@ -84,7 +95,7 @@ async fn elected(raft: &Raft, tick: Duration) -> CommittedLeaderId {
 async fn deposed(raft: &Raft, leader: CommittedLeaderId, timing: OfficeTiming) {
     let mut metrics = raft.server_metrics();
     while leadership(raft) == Some(leader) && in_touch(raft, timing.lease) {
-        tokio::time::timeout(timing.tick, metrics.changed()).await.ok();
+        news(&mut metrics, timing.tick).await;
     }
 }
 

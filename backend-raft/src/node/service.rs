@@ -97,7 +97,12 @@ impl Service {
                 if !rpc.leadership_transfer {
                     self.may_vote()?;
                 }
-                raft.vote(rpc).await.map(Response::Vote).map_err(fatal)
+                #[cfg(feature = "sim")]
+                let transfer = rpc.leadership_transfer;
+                let vote = raft.vote(rpc).await.map_err(fatal)?;
+                #[cfg(feature = "sim")]
+                crate::sim::voted(vote.vote_granted, transfer);
+                Ok(Response::Vote(vote))
             }
             Request::PreVote(rpc) => {
                 self.may_vote()?;

@@ -12,6 +12,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use super::command::Outcome;
 use super::replica::Replica;
 use super::state::State;
+use crate::blocking;
 use crate::store::SnapshotFile;
 use crate::types::{LogId, Membership, Snapshot, SnapshotMeta, TypeConfig};
 
@@ -32,11 +33,6 @@ impl Machine {
     }
 }
 
-/// Runs what touches the disk away from the threads that answer heartbeats.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
 impl RaftStateMachine<TypeConfig> for Machine {
     type SnapshotData = Bytes;
     type SnapshotBuilder = Self;
@@ -52,6 +48,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
     {
         while let Some((entry, responder)) = entries.try_next().await? {
             let id = entry.log_id();
+            #[cfg(feature = "sim")]
+            let digest = crate::sim::digest(&entry);
             let outcome = match entry.payload {
                 EntryPayload::Normal(command) => self.replica.apply(id, &command),
                 EntryPayload::Blank => {
@@ -65,6 +63,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     Outcome::Nothing
                 }
             };
+            #[cfg(feature = "sim")]
+            crate::sim::applied(id, digest, &outcome, &self.replica);
             if let Some(responder) = responder {
                 responder.send(outcome);
             }
@@ -80,14 +80,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
         // Decoded before it is saved: a snapshot that cannot be read must not replace one that can.
         let state = State::decode(&snapshot).map_err(io::Error::other)?;
         let (file, saved) = (self.file.clone(), meta.clone());
-        on_disk(move || file.save(&saved, &snapshot)).await?;
+        blocking::run(move || file.save(&saved, &snapshot)).await?;
         self.replica.install(state, meta.last_log_id, meta.last_membership.clone());
+        #[cfg(feature = "sim")]
+        crate::sim::installed(meta, &self.replica);
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
         let file = self.file.clone();
-        let found = on_disk(move || file.load()).await?;
+        let found = blocking::run(move || file.load()).await?;
         Ok(found.map(|(meta, snapshot)| Snapshot { meta, snapshot }))
     }
 }
@@ -102,7 +104,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
             (meta, inner.state.clone())
         };
         let file = self.file.clone();
-        on_disk(move || {
+        blocking::run(move || {
             let snapshot = Bytes::from(state.encode().map_err(io::Error::other)?);
             file.save(&meta, &snapshot)?;
             Ok(Snapshot { meta, snapshot })

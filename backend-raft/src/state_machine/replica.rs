@@ -98,6 +98,12 @@ impl Replica {
         inner.hub.clear();
     }
 
+    /// Shows the state.
+    #[cfg(feature = "sim")]
+    pub(crate) fn with_state<T>(&self, show: impl FnOnce(&State) -> T) -> T {
+        show(&self.lock().state)
+    }
+
     /// Begins to serve as Raft leader. Call it after the first commit of this leadership.
     pub(crate) fn take_office(&self, leader: CommittedLeaderId) {
         let mut guard = self.lock();
@@ -105,6 +111,8 @@ impl Replica {
         inner.hub.clear();
         let deadlines = Deadlines::new(inner.state.sessions(), Instant::now());
         inner.office = Some(Office { leader, deadlines });
+        #[cfg(feature = "sim")]
+        crate::sim::took_office(&leader);
     }
 
     /// Stops serving as Raft leader: every stream ends, no session is renewed or expired.

@@ -274,6 +274,13 @@ impl State {
         self.elections.get(election).into_iter().flat_map(Queue::seats).map(place).collect()
     }
 
+    /// The records of an election, first to last: token, id and value.
+    #[cfg(feature = "sim")]
+    pub(crate) fn records(&self, election: &str) -> Vec<crate::sim::Record> {
+        let record = |seat: &Seat| (seat.token, seat.id.clone(), seat.value.to_vec());
+        self.elections.get(election).into_iter().flat_map(Queue::seats).map(record).collect()
+    }
+
     /// Every election and its queue.
     #[cfg(test)]
     pub(super) fn queues(&self) -> impl Iterator<Item = (&str, &Queue)> {

@@ -122,7 +122,7 @@ impl LogStore {
         let sized = if start < disk_end {
             let database = self.database.clone();
             let read = move || read_disk(&database, start..disk_end, limit);
-            let disk = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+            let disk = crate::blocking::run(read).await?;
             // If the limit has cut the first part short, it cuts before the second: no hole.
             within(disk.into_iter().chain(tail), limit)
         } else {

@@ -21,7 +21,7 @@ mod identity;
 mod log;
 mod memory;
 pub(crate) mod row;
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 pub(crate) mod simulated;
 mod snapshot;
 #[cfg(test)]

@@ -194,6 +194,12 @@ impl SimulatedDisk {
         self.lock().steps
     }
 
+    /// Whether the power is gone.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.lock().dead
+    }
+
     /// The disk after the process was killed now: what it wrote is there, synced or not.
     pub(crate) fn killed(&self) -> Self {
         let inner = self.lock();
@@ -221,12 +227,14 @@ impl SimulatedDisk {
     }
 
     /// The files by name.
+    #[cfg(test)]
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let inner = self.lock();
         inner.names.iter().map(|(name, file)| (name.clone(), inner.files[file].live.clone())).collect()
     }
 
     /// Changes a byte of a file behind everybody's back.
+    #[cfg(test)]
     pub(crate) fn rot(&self, name: &str, at: usize, change: u8) {
         let mut inner = self.lock();
         let file = inner.names[name];
@@ -236,6 +244,7 @@ impl SimulatedDisk {
     }
 
     /// Removes a file behind everybody's back.
+    #[cfg(test)]
     pub(crate) fn vanish(&self, name: &str) {
         let mut inner = self.lock();
         inner.names.remove(name);

@@ -45,6 +45,17 @@ pub(super) struct Writer {
 /// Starts the thread. It ends when every sender is gone, after it has written what was queued.
 pub(super) fn start(mut writer: Writer) -> io::Result<UnboundedSender<Job>> {
     let (jobs, mut queue) = unbounded_channel();
+    #[cfg(feature = "sim")]
+    if let Some(host) = crate::sim::host() {
+        tokio::spawn(async move {
+            let mut batch = Vec::new();
+            while queue.recv_many(&mut batch, usize::MAX).await > 0 {
+                tokio::time::sleep(host.disk_delay()).await;
+                writer.serve(&mut batch);
+            }
+        });
+        return Ok(jobs);
+    }
     std::thread::Builder::new().name("raft-log".into()).spawn(move || {
         let mut batch = Vec::new();
         // Everything that has queued up during the last fsync shares the next one.

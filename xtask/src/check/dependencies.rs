@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("backend-raft", &["election-core"]),
     ("election", &["election-core", "backend-etcd", "backend-zk", "backend-raft"]),
     ("testkit", &["election", "election-core", "backend-etcd", "backend-zk", "backend-raft"]),
+    ("sim", &["election-core", "backend-raft", "testkit"]),
     ("bench", &["election", "election-core", "backend-etcd", "backend-zk", "backend-raft", "testkit"]),
     ("instructions", &["election-core", "backend-etcd", "backend-zk", "backend-raft"]),
     ("examples", &["election", "election-core"]),
@@ -65,6 +66,9 @@ pub(super) fn check() -> Result<()> {
         let tree = Run::cargo().args(arguments).args(*features).output()?;
         violations.extend(forbidden_names(package, &tree, names));
     }
+    let shipped = ["--package", "election", "--package", "bench", "--package", "examples", "--all-features"];
+    let features = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}|{f}"];
+    violations.extend(simulated(&Run::cargo().args(features).args(shipped).output()?));
     if violations.is_empty() {
         return Ok(());
     }
@@ -82,6 +86,17 @@ fn forbidden_arrows(package: &Package) -> Vec<String> {
         (ours && !allowed.contains(dependency)) || owners.is_some_and(|(_, owners)| !owners.contains(&name))
     });
     forbidden.map(|dependency| format!("{name} must not depend on {dependency}")).collect()
+}
+
+/// The seams of the simulation are in nothing that is built from this tree of packages and their features.
+fn simulated(tree: &str) -> Vec<String> {
+    let with_seams = |line: &&str| {
+        line.split_once('|').is_some_and(|(_, features)| features.split(',').any(|feature| feature == "sim"))
+    };
+    let mut found: Vec<&str> = tree.lines().filter(with_seams).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.iter().map(|line| format!("the feature `sim` is for the crate `sim` alone: {line}")).collect()
 }
 
 fn forbidden_names(package: &str, tree: &str, names: &[&str]) -> Vec<String> {
@@ -109,6 +124,14 @@ mod tests {
         assert_eq!(forbidden_arrows(&package("backend-etcd", &["backend-zk"])).len(), 1);
         assert_eq!(forbidden_arrows(&package("election-core", &["openraft", "election"])).len(), 2);
         assert_eq!(forbidden_arrows(&package("newcomer", &[])).len(), 1);
+    }
+
+    #[test]
+    fn seams_in_what_is_shipped_are_found() {
+        let tree =
+            "backend-raft v0.1.0 (path)|sim\nelection-core v0.1.0 (path)|conformance,sim\nsim v0.1.0 (path)|";
+        assert_eq!(simulated(tree).len(), 2);
+        assert!(simulated("election-core v0.1.0 (path)|conformance,simple").is_empty());
     }
 
     #[test]
