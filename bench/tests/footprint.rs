@@ -28,7 +28,7 @@ fn check(backend: Backend) {
             history.add(stage.round(&rig, load).await.unwrap());
         }
         println!("{}:\n{}", backend.name(), history.summary());
-        history.verdict(Limits::default()).unwrap();
+        history.verdict(Limits::of(backend)).unwrap();
     });
 }
 

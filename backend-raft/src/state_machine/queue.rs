@@ -26,7 +26,8 @@ pub(crate) struct Seat {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Seat>", into = "Vec<Seat>")]
 pub(crate) struct Queue {
-    seats: BTreeMap<u64, Seat>,
+    /// Boxed: a node of the map has room for eleven, and most queues hold one.
+    seats: BTreeMap<u64, Box<Seat>>,
     /// Finds a seat by its candidacy. Derived, so it is not written to snapshots. Never iterated, so its
     /// random order cannot reach the replicated state.
     places: HashMap<CandidacyId, u64>,
@@ -44,7 +45,7 @@ impl From<Vec<Seat>> for Queue {
 
 impl From<Queue> for Vec<Seat> {
     fn from(queue: Queue) -> Self {
-        queue.seats.into_values().collect()
+        queue.seats.into_values().map(|seat| *seat).collect()
     }
 }
 
@@ -52,13 +53,13 @@ impl Queue {
     /// Adds a seat at the end: its index is larger than any before.
     pub(crate) fn push(&mut self, seat: Seat) {
         self.places.insert(seat.candidacy, seat.index);
-        self.seats.insert(seat.index, seat);
+        self.seats.insert(seat.index, Box::new(seat));
     }
 
     /// Takes a candidacy out, wherever it stands.
     pub(crate) fn take(&mut self, candidacy: CandidacyId) -> Option<Seat> {
         let place = self.places.remove(&candidacy)?;
-        self.seats.remove(&place)
+        self.seats.remove(&place).map(|seat| *seat)
     }
 
     /// Makes the first seat the leader under `token`, unless it leads already.
@@ -74,12 +75,12 @@ impl Queue {
 
     /// The seat that leads.
     pub(crate) fn leader(&self) -> Option<&Seat> {
-        self.seats.first_key_value().map(|(_, seat)| seat).filter(|seat| seat.token.is_some())
+        self.seats.first_key_value().map(|(_, seat)| &**seat).filter(|seat| seat.token.is_some())
     }
 
     /// The seat of a candidacy.
     pub(crate) fn get(&self, candidacy: CandidacyId) -> Option<&Seat> {
-        self.seats.get(self.places.get(&candidacy)?)
+        self.seats.get(self.places.get(&candidacy)?).map(|seat| &**seat)
     }
 
     /// Whether nobody stands in it.
@@ -94,6 +95,6 @@ impl Queue {
 
     /// The seats, first to last.
     pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
-        self.seats.values()
+        self.seats.values().map(|seat| &**seat)
     }
 }

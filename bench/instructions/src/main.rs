@@ -13,8 +13,11 @@ use election_core::backend::SessionState;
 use election_core::clock::{BootClock, Clock};
 use election_core::{Candidate, ElectionName, FencingToken, Leadership};
 
+/// Walks a path so many times.
+type Walk = fn(u64);
+
 /// Every path: what it is called, and how it is walked.
-const PATHS: &[(&str, fn(u64))] =
+const PATHS: &[(&str, Walk)] =
     &[("check", check), ("raft-apply", raft_apply), ("etcd-event", etcd_event), ("zk-children", zk_children)];
 
 fn main() -> ExitCode {

@@ -40,5 +40,5 @@ pub async fn run(args: &Args, driver: &Path) -> Result<()> {
         }
     }
     println!("\n{}", history.summary());
-    history.verdict(Limits::default())
+    history.verdict(Limits::of(rig.setting().backend))
 }

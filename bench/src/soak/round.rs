@@ -175,7 +175,11 @@ async fn win(coordinator: &dyn Coordinator, elections: usize) -> Result<Vec<Lead
 
 async fn give_back(leaderships: Vec<Leadership>) -> Result<()> {
     let give_back = async |(i, leadership): (usize, Leadership)| {
-        if i % 2 == 0 { leadership.resign().await } else { Ok(drop(leadership)) }
+        if i % 2 == 0 {
+            return leadership.resign().await;
+        }
+        drop(leadership);
+        Ok(())
     };
     let all = stream::iter(leaderships.into_iter().enumerate()).map(give_back);
     Ok(all.buffer_unordered(AT_A_TIME).try_collect().await?)

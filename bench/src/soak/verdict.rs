@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::Round;
 use crate::memory::Footprint;
+use crate::rig::Backend;
 
 /// What is too much.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +18,13 @@ pub struct Limits {
     pub growth: f64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { held: 2048.0, growth: 256.0 * 1024.0 }
+impl Limits {
+    /// Of a backend. A member of an embedded group has the cache of its database (16 MiB) and the log's tail (11,000
+    /// entries) to fill first.
+    #[must_use]
+    pub fn of(backend: Backend) -> Self {
+        let growth = if backend.is_embedded() { 24.0 * 1024.0 * 1024.0 } else { 256.0 * 1024.0 };
+        Self { held: 2048.0, growth }
     }
 }
 
@@ -207,7 +212,7 @@ mod tests {
     }
 
     fn complaint(history: &History) -> String {
-        history.verdict(Limits::default()).map_or_else(|error| error.to_string(), |()| String::new())
+        history.verdict(Limits::of(Backend::Etcd)).map_or_else(|error| error.to_string(), |()| String::new())
     }
 
     #[test]

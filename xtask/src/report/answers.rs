@@ -8,7 +8,7 @@ use super::{
     load::Measured,
     question::{Better, Panel, Question, Reading, bytes, cpu, fsyncs, idle_cpu, idle_requests, requests},
     subject::Backend,
-    unit::{Unit, three_digits},
+    unit::{Unit, grouped, three_digits},
 };
 
 /// A table, as text. The first column names, the others are numbers.
@@ -74,7 +74,7 @@ pub(crate) fn figures(question: &Question, measured: &Measured) -> Table {
             format!(
                 "{} × {}",
                 figure.samples.len(),
-                three_digits(figure.iterations / figure.samples.len() as f64)
+                grouped(figure.iterations / figure.samples.len() as f64)
             ),
             raw.map_or_else(String::new, |raw| show(raw.median)),
             raw.map_or_else(String::new, |raw| three_digits(figure.ratio(raw))),
@@ -101,7 +101,7 @@ pub(crate) fn costs(question: &Question, measured: &Measured) -> Table {
         Some(vec![
             figure.subject.title(),
             case(&figure.side.case),
-            three_digits(cost.operations),
+            grouped(cost.operations),
             or_not_counted(requests(figure).map(|reading| reading.value), Unit::Count),
             or_not_counted(fsyncs(figure).map(|reading| reading.value), Unit::Count),
             or_not_counted(each(cost.server_cpu_s).map(|s| s * 1e9), Unit::Time),
@@ -122,7 +122,7 @@ pub(crate) fn holdings(question: &Question, measured: &Measured) -> Table {
         let held = figure.side.cost.as_ref()?.held.as_ref()?;
         Some(vec![
             figure.subject.title(),
-            three_digits(held.elections),
+            grouped(held.elections),
             Unit::Bytes.show(bytes(figure)?.value),
             or_not_counted(idle_requests(figure).map(|reading| reading.value), Unit::Count),
             or_not_counted(held.fsyncs.map(|fsyncs| fsyncs / held.seconds), Unit::Count),
@@ -145,7 +145,7 @@ fn or_not_counted(value: Option<f64>, unit: Unit) -> String {
 fn case(case: &str) -> String {
     match case.split_once(", ") {
         Some((what, note)) => format!("{what}, {}", ttl(note)),
-        None => case.parse().map_or_else(|_| case.to_owned(), three_digits),
+        None => case.parse().map_or_else(|_| case.to_owned(), grouped),
     }
 }
 

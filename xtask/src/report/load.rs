@@ -41,7 +41,9 @@ impl Measured {
             let others = measured.left_out.len();
             bail!("{} holds no figure of these benches ({others} of others); {CURE}", criterion.display());
         }
-        measured.figures.sort_by(|a, b| a.subject.cmp(&b.subject));
+        // 8 before 64; what is no number as it comes.
+        let case = |figure: &Figure| figure.side.case.parse::<u64>().unwrap_or(0);
+        measured.figures.sort_by(|a, b| a.subject.cmp(&b.subject).then_with(|| case(a).cmp(&case(b))));
         Ok(measured)
     }
 

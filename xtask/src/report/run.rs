@@ -79,8 +79,9 @@ impl Runs {
         }
         if !measured.left_out.is_empty() {
             let (count, example) = (measured.left_out.len(), &measured.left_out[0]);
-            warnings
-                .push(format!("{count} figures of other or earlier benches are left out, e.g. {example}."));
+            warnings.push(format!(
+                "Left out, because they are of other or earlier benches: {count}, e.g. {example}."
+            ));
         }
         warnings
     }

@@ -45,7 +45,8 @@ pub(crate) fn three_digits(value: f64) -> String {
     }
 }
 
-fn grouped(value: f64) -> String {
+/// 1,234: what is counted one by one.
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
