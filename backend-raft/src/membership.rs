@@ -62,7 +62,7 @@ impl RaftAdmin {
                 self.group.learn(&members);
                 Ok(members.into_iter().map(|member| (member.id, member.address)).collect())
             }
-            other => Err(error::unexpected(Operation::Connect, other)),
+            other => Err(error::unexpected(Operation::Configure, other)),
         }
     }
 }
