@@ -20,6 +20,8 @@ use crate::types::NodeId;
 
 /// How long a node that is to be added may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A member that was not heard from for so long counts as down.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// How long a node that learns may make no progress.
 const STALLED: Duration = Duration::from_secs(30);
 /// A learner that is no more than so many entries behind may vote.
@@ -260,8 +262,8 @@ impl Attempt<'_> {
         let metrics = self.parts.raft.metrics();
         let metrics = metrics.borrow_watched();
         let heard = metrics.heartbeat.as_ref().and_then(|heard| heard.get(&id)?.as_ref());
-        // Twice: a heartbeat that is late on a busy machine does not make a member a dead one.
-        heard.is_some_and(|heard| heard.elapsed() < self.parts.timing.election_max * 2)
+        // A heartbeat that is late on a busy machine does not make a member a dead one.
+        heard.is_some_and(|heard| heard.elapsed() < HEARD_WITHIN.max(self.parts.timing.election_max * 2))
     }
 
     /// Gives the Raft leadership away, so that this member can be removed by the next leader, whom whoever asked is
