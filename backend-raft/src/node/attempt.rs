@@ -164,8 +164,12 @@ impl Attempt<'_> {
     }
 
     async fn recognise(&self, node: NodeId, incarnation: Incarnation) -> Result<(), Failure> {
-        let Parts { replica, log, .. } = self.parts;
-        if recognise(replica, log, node, incarnation).await.map_err(fatal)? {
+        let Parts { replica, log, identity, .. } = self.parts;
+        let known = match node == identity.node {
+            true => identity.incarnation == incarnation,
+            false => recognise(replica, log, node, incarnation).await.map_err(fatal)?,
+        };
+        if known {
             return Ok(());
         }
         let (free, _) = replica.used_ids();
