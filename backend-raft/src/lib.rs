@@ -35,6 +35,7 @@ mod error;
 #[cfg(test)]
 mod mangled;
 mod member;
+mod membership;
 mod network;
 mod node;
 mod observe;
@@ -46,20 +47,22 @@ mod session;
 #[doc(hidden)]
 pub mod sim;
 mod state_machine;
+mod status;
 mod store;
 mod timing;
 mod transport;
 mod types;
 mod url;
 
-pub use admin::{MemberStatus, Place, RaftAdmin};
+pub use admin::{Place, RaftAdmin};
 pub use backup::Backup;
-pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
+pub use config::{Join, NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
 #[cfg(feature = "hot")]
 #[doc(hidden)]
 pub use state_machine::hot;
+pub use status::{ElectionStatus, GroupStatus, MemberStatus, Progress, Role};
 pub use transport::{TlsFiles, Transport};
 
 /// Joins or contacts the group of a URL: see [`RaftConfig::from_url`] for its parts.

@@ -9,11 +9,13 @@ mod holdings;
 #[cfg(feature = "hot")]
 pub mod hot;
 mod hub;
+mod look;
 mod machine;
 #[cfg(test)]
 mod mangled;
 mod queue;
 mod replica;
+mod roll;
 mod session;
 mod state;
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub(crate) use command::{CandidacyId, Command, Outcome, Refusal, SessionId, TTL_
 pub(crate) use hub::{SessionEvent, View};
 pub(crate) use machine::Machine;
 pub(crate) use replica::Replica;
+pub(crate) use roll::Stage;
 pub(crate) use session::KEY_BITS;
 pub(crate) use state::State;
-pub(crate) use views::{Place, Standing};
+pub(crate) use views::{Contest, Member, Place, Standing};
