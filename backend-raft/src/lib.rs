@@ -34,6 +34,7 @@ mod error;
 #[cfg(test)]
 mod mangled;
 mod member;
+mod metering;
 mod network;
 mod node;
 mod observe;

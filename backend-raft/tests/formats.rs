@@ -64,7 +64,7 @@ impl Alone {
         let (address, data) = (&self.address, self.data());
         let url =
             format!("raft://{address}?node=1&data={}&snapshot_every=20&keep_entries=10", data.display());
-        self.process.insert(Process::run(program, &url, self.dir.path().join("log")))
+        self.process.insert(Process::run(program, &[&url], self.dir.path().join("log")))
     }
 
     fn config(&self) -> RaftConfig {

@@ -18,6 +18,8 @@ group, once. The certificate names the member: node-1.election, where `election`
 
 The first takes a backup of the group that works; the second founds a new one on it: see the README.
 
+With `--metrics HOST:PORT` in front of the URL a member serves its metrics there, for Prometheus to scrape.
+
 A member prints a line `ready node=1 leader=2` when a Raft leader is known, and stops on SIGTERM or SIGINT after
 handing over the Raft leadership.
 
@@ -35,6 +37,12 @@ async fn main() -> std::process::ExitCode {
             std::process::ExitCode::SUCCESS
         }
         [url] => done(run(url).await),
+        [flag, address, url] if flag == "--metrics" => {
+            if let Err(error) = serve_metrics(address) {
+                return done(Err(error));
+            }
+            done(run(url).await)
+        }
         [verb, url, file] if verb == "backup" => done(backup(url, file).await),
         [verb, file, directory, url] if verb == "restore" => done(restore(file, directory, url, None)),
         [verb, file, directory, url, epoch] if verb == "restore" => {
@@ -55,6 +63,20 @@ fn done(result: Result<(), Box<dyn std::error::Error>>) -> std::process::ExitCod
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// Lets Prometheus scrape this process, before there is anything to measure.
+#[cfg(feature = "prometheus")]
+fn serve_metrics(address: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let wrong = |error: &dyn std::fmt::Display| format!("--metrics is {address:?}: {error}; give host:port");
+    let address: std::net::SocketAddr = address.parse().map_err(|error| wrong(&error))?;
+    let exporter = metrics_exporter_prometheus::PrometheusBuilder::new().with_http_listener(address);
+    exporter.install().map_err(|error| wrong(&error).into())
+}
+
+#[cfg(not(feature = "prometheus"))]
+fn serve_metrics(_address: &str) -> Result<(), Box<dyn std::error::Error>> {
+    Err("--metrics: this raft-node was built without the feature prometheus".into())
 }
 
 async fn backup(url: &str, file: &str) -> Result<(), Box<dyn std::error::Error>> {

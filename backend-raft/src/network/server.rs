@@ -25,6 +25,7 @@ use super::limits::{self, GREETING, SILENCE};
 use super::refusal::{Failure, Refused};
 use super::tls::{Held, LOOK_AGAIN, Security, Verdict};
 use super::wire::{Down, Hello, Item, Request, Response, Sender, Up};
+use crate::metering;
 
 /// How long the last word of a connection may take to be sent.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -230,8 +231,12 @@ where
                 }
             }
             Up::Call { id, request } => {
-                let is_stream = matches!(request, Request::WatchSession { .. } | Request::Observe { .. });
+                let is_stream = matches!(
+                    request,
+                    Request::WatchSession { .. } | Request::Observe { .. } | Request::Backup
+                );
                 if is_stream && !streams.has_place() {
+                    metering::refused("streams");
                     let what =
                         format!("a connection has {} streams, the most it may: end some", limits::STREAMS);
                     answer(id, Answer::Once(Err(Failure::Full { what })), frames).await?;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::forming;
 use super::health;
+use super::meter::{self, Meter};
 use super::office::{self, OfficeTiming};
 use super::renewals::Renewals;
 use super::service::{Parts, Service};
@@ -83,7 +84,7 @@ impl Node {
         let sender = Sender::Member { id: own.id, incarnation: store.identity.incarnation };
         let peers = Peers::new(&config.cluster, own.id, sender, &members, config.raft.election_max, security);
         let replica = Replica::default();
-        let machine = Machine::new(replica.clone(), store.snapshot);
+        let (snapshot, machine) = (store.snapshot.clone(), Machine::new(replica.clone(), store.snapshot));
         let settings = raft_settings(config, own)?;
         let pristine = store.pristine;
         let log = store.log;
@@ -105,6 +106,14 @@ impl Node {
         }));
         let stop = CancellationToken::new();
         let (handler, door) = (service.clone(), Door::new(Connections::fitting()));
+        let meter = Meter {
+            raft: raft.clone(),
+            replica: replica.clone(),
+            log: log.clone(),
+            snapshot,
+            door: door.clone(),
+        };
+        tokio::spawn(meter::run(meter, stop.clone()));
         let entrance = Arc::new(Entrance { handler, security: security.clone(), door });
         let server = tokio::spawn(serve(listener, entrance, stop.clone()));
         let timing = OfficeTiming { tick: config.raft.heartbeat, lease: config.raft.election_max };

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::renewals::known_leader;
 use super::seal::Seal;
 use super::service::{Parts, Reply, fatal};
+use crate::metering;
 use crate::network::{
     Answer, Caller, Failure, Item, ItemStream, Request, Response, SessionKey, Status, limits,
 };
@@ -151,6 +152,7 @@ impl Clients {
                 "{} has {one} requests under way, the most it may, or all together have {all}: send fewer at once",
                 caller.origin
             );
+            metering::refused("requests");
             Err(Failure::Full { what })
         })
     }
@@ -236,6 +238,9 @@ async fn write(parts: &Parts, command: Command) -> Reply {
         let error = match written {
             Err(_) => return Err(Failure::Unknown),
             Ok(Ok(response)) => {
+                if let Outcome::Refused(refusal) = response.data {
+                    metering::refused_by_state(refusal);
+                }
                 return Ok(Response::Written { index: response.log_id.index, outcome: response.data });
             }
             Ok(Err(error)) => error,

@@ -16,6 +16,7 @@ mod boot;
 mod clients;
 mod forming;
 mod health;
+mod meter;
 mod office;
 mod renewals;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use election_core::clock::Instant;
 
+use crate::metering;
 use crate::state_machine::{Command, Replica, SessionId};
 use crate::types::{CommittedLeaderId, Raft};
 
@@ -35,6 +36,7 @@ pub(crate) async fn run(raft: Raft, replica: Replica, timing: OfficeTiming, stop
             leader = elected(&raft, timing.tick) => {
                 if settle(&raft).await && leadership(&raft) == Some(leader) {
                     tracing::info!(node = raft.node_id(), %leader, "this node is the Raft leader");
+                    metering::count(metering::OFFICES);
                     replica.take_office(leader);
                     tokio::select! {
                         () = stop.cancelled() => {}

@@ -14,6 +14,7 @@ mod queue;
 mod replica;
 mod session;
 mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -9,7 +9,8 @@ use super::command::{Command, Effect, Outcome, SessionId};
 use super::deadlines::Deadlines;
 use super::hub::{Hub, SessionEvent, View};
 use super::state::State;
-use super::views::Place;
+use super::telling;
+use super::views::{Place, Totals};
 use crate::types::{CommittedLeaderId, LogId, Membership};
 
 /// What one lock protects. The deadlines are in here, and not beside it, because marking a session as
@@ -73,6 +74,7 @@ impl Replica {
         let outcome = inner.state.apply(id.index, command, &mut inner.effects);
         inner.applied = Some(id);
         if let Some(office) = &mut inner.office {
+            telling::tell(command, &inner.effects, &inner.state);
             for effect in &inner.effects {
                 match effect {
                     Effect::SessionOpened { session, ttl_ms } => {
@@ -170,6 +172,11 @@ impl Replica {
         inner.office.as_ref()?;
         let view = View { at: inner.at(), leader: inner.state.leader(election) };
         Some(inner.hub.watch_election(election, view))
+    }
+
+    /// How much there is of everything.
+    pub(crate) fn totals(&self) -> Totals {
+        self.lock().state.totals()
     }
 
     /// All of this copy: up to which index, who the members are, and the state. True only after leadership was

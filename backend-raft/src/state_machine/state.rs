@@ -13,7 +13,7 @@ use super::command::{CandidacyId, Command, Effect, Outcome, Refusal, SessionId};
 use super::holdings::Holdings;
 use super::queue::{Queue, Seat};
 use super::session::{Session, opener};
-use super::views::{LeaderRecord, Place, Standing};
+use super::views::{LeaderRecord, Place, Standing, Totals};
 
 /// The most candidacies of a session, and the most candidates of an election. What there may be of everything is
 /// in [`Holdings`].
@@ -278,6 +278,16 @@ impl State {
     #[cfg(test)]
     pub(super) fn queues(&self) -> impl Iterator<Item = (&str, &Queue)> {
         self.elections.iter().map(|(name, queue)| (name.as_str(), queue))
+    }
+
+    /// How much there is of everything.
+    pub(crate) fn totals(&self) -> Totals {
+        let count = |count: usize| count as u64;
+        Totals {
+            sessions: count(self.sessions.len()),
+            elections: count(self.elections.len()),
+            candidacies: count(self.holdings.records()),
+        }
     }
 
     /// Every session and its TTL in milliseconds.

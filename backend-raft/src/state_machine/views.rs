@@ -35,3 +35,14 @@ pub(crate) struct Place {
     /// The token, if it leads.
     pub(crate) token: Option<u64>,
 }
+
+/// How much there is of everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Sessions.
+    pub(crate) sessions: u64,
+    /// Elections with a candidate.
+    pub(crate) elections: u64,
+    /// Candidates in all queues, the leaders included.
+    pub(crate) candidacies: u64,
+}
