@@ -135,6 +135,11 @@ impl Process {
         assert!(looked.await.is_ok(), "no {text:?} in\n{}", self.log());
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote to standard error.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
