@@ -33,6 +33,7 @@ mod error;
 #[cfg(test)]
 mod mangled;
 mod member;
+mod membership;
 mod network;
 mod node;
 mod observe;
@@ -41,15 +42,17 @@ mod renewal;
 mod runtime;
 mod session;
 mod state_machine;
+mod status;
 mod store;
 mod transport;
 mod types;
 mod url;
 
-pub use admin::{MemberStatus, Place, RaftAdmin};
-pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
+pub use admin::{Place, RaftAdmin};
+pub use config::{Join, NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
+pub use status::{ElectionStatus, GroupStatus, MemberStatus, Progress, Role};
 pub use transport::{TlsFiles, Transport};
 
 /// Joins or contacts the group of a URL: see [`RaftConfig::from_url`] for its parts.

@@ -1,8 +1,9 @@
 //! A client's view of the group: it finds the Raft leader and asks it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use election_core::Backoff;
@@ -17,7 +18,11 @@ use super::refusal::{Failure, Refused};
 use super::server::Answer;
 use super::tls::Security;
 use super::wire::{Hello, Item, Request, Response, Sender};
+use crate::state_machine::Member;
 use crate::types::NodeId;
+
+/// How long the stream of the members may take to be opened before it is tried anew.
+const FOLLOW_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The member inside this very process.
 pub(crate) trait Local: Send + Sync {
@@ -50,53 +55,120 @@ enum Own {
 
 /// The members, and who of them was the Raft leader last.
 pub(crate) struct Group {
-    links: Vec<Link>,
-    ids: Vec<NodeId>,
-    /// The place of the member to ask first. A guess; a wrong one costs a round trip.
-    leader: AtomicUsize,
-    /// The place of the member that answered last.
-    found: watch::Sender<usize>,
-    /// The place of the embedded member.
-    own: usize,
-    local: Option<Arc<dyn Local>>,
+    reach: ClientReach,
+    roster: Mutex<Arc<Roster>>,
+    /// The member to ask first. A guess; a wrong one costs a round trip.
+    leader: AtomicU64,
+    /// The member that answered last.
+    found: watch::Sender<NodeId>,
+    /// The member in this process.
+    local: Option<(NodeId, Arc<dyn Local>)>,
     /// How long one member may take to answer before the next is asked.
     attempt: Duration,
 }
 
+/// How this process reaches members.
+struct ClientReach {
+    cluster: String,
+    security: Security,
+    /// The addresses that this process was given: see [`Reach`](super::Reach).
+    list: Roster,
+}
+
+/// The members and the connections to them.
+pub(crate) type Roster = BTreeMap<NodeId, Link>;
+
+/// The one after `id`, round and round.
+fn after(roster: &Roster, id: NodeId) -> NodeId {
+    let next = roster.range((Bound::Excluded(id), Bound::Unbounded)).next();
+    next.or(roster.first_key_value()).map_or(id, |(next, _)| *next)
+}
+
+impl ClientReach {
+    fn link(&self, id: NodeId, address: &str) -> Link {
+        let hello = Hello::new(&self.cluster, Sender::Client, id);
+        let (address, security) = (address.into(), self.security.clone());
+        Link::new(LinkConfig { address, hello, security, recognise: None })
+    }
+}
+
 impl Group {
-    /// The group as a client sees it; `own` is the member in this process.
+    /// The group as a client sees it, by the list that it was given; `local` is the member in this process.
     pub(crate) fn new(
         cluster: &str,
         members: &BTreeMap<NodeId, String>,
-        own: Option<(NodeId, Arc<dyn Local>)>,
+        local: Option<(NodeId, Arc<dyn Local>)>,
         attempt: Duration,
         security: &Security,
     ) -> Self {
-        let link = |(id, address): (&NodeId, &String)| {
-            let hello = Hello::new(cluster, Sender::Client, *id);
-            Link::new(LinkConfig { address: address.clone(), hello, security: security.clone() })
-        };
-        let ids: Vec<NodeId> = members.keys().copied().collect();
-        let first = own.as_ref().and_then(|(own, _)| ids.iter().position(|id| id == own)).unwrap_or(0);
+        let mut reach =
+            ClientReach { cluster: cluster.into(), security: security.clone(), list: Roster::new() };
+        reach.list = members.iter().map(|(id, address)| (*id, reach.link(*id, address))).collect();
+        let own = local.as_ref().map(|(own, _)| *own);
+        let first = own.or(members.keys().next().copied()).unwrap_or(1);
         Self {
-            links: members.iter().map(link).collect(),
-            ids,
-            leader: AtomicUsize::new(first),
+            roster: Mutex::new(Arc::new(reach.list.clone())),
+            reach,
+            leader: AtomicU64::new(first),
             found: watch::Sender::new(first),
-            own: first,
-            local: own.map(|(_, local)| local),
+            local,
             attempt,
         }
     }
 
     /// Every member and the connection to it.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (NodeId, &Link)> {
-        self.ids.iter().copied().zip(&self.links)
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes in who the members are now.
+    pub(crate) fn learn(&self, members: &[Member]) {
+        if members.is_empty() {
+            return;
+        }
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = |member: &Member| {
+            let known = roster.get(&member.id).or_else(|| self.reach.list.get(&member.id));
+            let link = known.cloned().unwrap_or_else(|| self.reach.link(member.id, &member.address));
+            (member.id, link)
+        };
+        let fresh: Roster = members.iter().map(link).collect();
+        *roster = Arc::new(fresh);
+    }
+
+    /// Asks those of the list as well, from now on: of the members that were learned nobody answers.
+    fn back_to_the_list(&self) {
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.reach.list.clone();
+        all.extend(roster.iter().map(|(id, link)| (*id, link.clone())));
+        *roster = Arc::new(all);
+    }
+
+    /// Keeps to the members of the present, for as long as it is polled.
+    pub(crate) async fn follow_members(&self) {
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+        let mut leader = self.leader_changes();
+        loop {
+            if let Ok(mut items) = self.stream(Request::WatchMembers, FOLLOW_PATIENCE).await {
+                leader.mark_unchanged();
+                loop {
+                    let item = tokio::select! {
+                        item = items.next() => item,
+                        // As for other streams: it may hang on a member that was stopped or cut off.
+                        _ = leader.changed() => None,
+                    };
+                    let Some(Item::Members(members)) = item else { break };
+                    backoff.reset();
+                    self.learn(&members);
+                }
+            }
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
     }
 
     /// The members' addresses, for messages.
     pub(crate) fn addresses(&self) -> String {
-        self.links.iter().map(Link::address).collect::<Vec<_>>().join(", ")
+        self.roster().values().map(Link::address).collect::<Vec<_>>().join(", ")
     }
 
     /// Asks the Raft leader, whoever that is, for no longer than `patience`. The request may be sent several
@@ -126,11 +198,13 @@ impl Group {
 
     /// Asks the member in this process, if it is the Raft leader.
     async fn ask_own(&self, request: &Request, patience: Duration) -> Own {
-        let Some(local) = self.local.as_ref().filter(|local| local.serves()) else { return Own::NotAsked };
+        let Some((own, local)) = self.local.as_ref().filter(|(_, local)| local.serves()) else {
+            return Own::NotAsked;
+        };
         let answer = local.clone().call(request.clone());
         match tokio::time::timeout(patience.min(self.attempt), answer).await {
             Ok(answer) => {
-                self.leads(self.own);
+                self.leads(*own);
                 Own::Answered(answer)
             }
             Err(_) => Own::Unanswered,
@@ -138,25 +212,46 @@ impl Group {
     }
 
     /// Notes who has answered as leader.
-    fn leads(&self, place: usize) {
-        self.leader.store(place, Ordering::Relaxed);
-        self.found.send_if_modified(|found| std::mem::replace(found, place) != place);
+    fn leads(&self, id: NodeId) {
+        self.leader.store(id, Ordering::Relaxed);
+        self.found.send_if_modified(|found| std::mem::replace(found, id) != id);
     }
 
     /// Asks `next` first from now on, unless somebody has found out better than `target` meanwhile.
-    fn doubt(&self, target: usize, next: usize) {
+    fn doubt(&self, target: NodeId, next: NodeId) {
         self.leader.compare_exchange(target, next, Ordering::Relaxed, Ordering::Relaxed).ok();
     }
 
     /// Lets the requests to come begin with another member: the one that is asked first is slow to answer.
     pub(crate) fn doubt_leader(&self) {
         let target = self.leader.load(Ordering::Relaxed);
-        self.doubt(target, (target + 1) % self.links.len());
+        self.doubt(target, after(&self.roster(), target));
     }
 
     /// Tells when another member has answered as Raft leader than before, whatever the request was.
-    pub(crate) fn leader_changes(&self) -> watch::Receiver<usize> {
+    pub(crate) fn leader_changes(&self) -> watch::Receiver<NodeId> {
         self.found.subscribe()
+    }
+
+    /// The connection to a member; of the next one if it is none any more.
+    fn link(&self, target: &mut NodeId) -> Option<Link> {
+        let roster = self.roster();
+        if !roster.contains_key(target) {
+            *target = after(&roster, *target);
+        }
+        roster.get(target).cloned()
+    }
+
+    /// Whom to ask after `target` has named `leader`. If this process does not know that one, `target` says where
+    /// it is.
+    async fn redirected(&self, target: NodeId, link: &Link, leader: NodeId, attempt: Duration) -> NodeId {
+        if !self.roster().contains_key(&leader)
+            && let Ok(Response::Status(status)) = link.call(Request::Status, attempt).await
+        {
+            self.learn(&status.members);
+        }
+        let roster = self.roster();
+        if roster.contains_key(&leader) { leader } else { after(&roster, target) }
     }
 
     /// Opens a stream from the Raft leader.
@@ -186,12 +281,14 @@ impl Group {
         found.mark_unchanged();
         let mut target = self.leader.load(Ordering::Relaxed);
         let mut backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(50));
-        let mut refusals = 0;
-        for tried in 1.. {
+        let (mut tried, mut refusals) = (0, 0);
+        loop {
+            tried += 1;
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
+            let Some(link) = self.link(&mut target) else { unreachable!("no list and no group is empty") };
             let elsewhere = async { while found.changed().await.is_ok() && *found.borrow() == target {} };
             let asked = tokio::select! {
-                asked = ask(self.links[target].clone(), self.attempt.min(left)) => asked,
+                asked = ask(link.clone(), self.attempt.min(left)) => asked,
                 // Another request has found another leader: this one need not wait for a member that hangs.
                 () = elsewhere => {
                     *maybe_done = true;
@@ -206,23 +303,30 @@ impl Group {
                 }
                 Err(error) => error,
             };
-            let mut next = (target + 1) % self.links.len();
+            let members = self.roster().len();
+            let mut next = after(&self.roster(), target);
             let mut hopeless = false;
             match &error {
                 CallError::Failure(Failure::NotLeader { leader: Some(leader) }) => {
-                    next = self.ids.iter().position(|id| id == leader).unwrap_or(next);
+                    next = self.redirected(target, &link, *leader, self.attempt.min(left)).await;
                 }
                 CallError::Failure(Failure::NotLeader { leader: None } | Failure::Embargo) => {}
-                CallError::Failure(Failure::Forbidden { .. }) => hopeless = true,
+                CallError::Failure(
+                    Failure::Forbidden { .. }
+                    | Failure::NotNow { .. }
+                    | Failure::Never { .. }
+                    | Failure::Removed(_),
+                ) => hopeless = true,
                 // Nothing was done, and to ask at once again would not help.
                 CallError::Failure(Failure::Full { .. }) => next = target,
                 CallError::Failure(Failure::NoQuorum | Failure::Unknown | Failure::Stopped { .. })
                 | CallError::Connection(_)
+                | CallError::OtherDirectory(_)
                 | CallError::Timeout(_) => *maybe_done = true,
                 CallError::Refused(Refused::Unable { .. } | Refused::Full { .. }) => {}
                 CallError::Refused(_) | CallError::Tls(_) => {
                     refusals += 1;
-                    hopeless = refusals >= self.links.len();
+                    hopeless = refusals >= members;
                 }
             }
             self.doubt(target, next);
@@ -230,14 +334,14 @@ impl Group {
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
             // A last attempt of no time at all would only hide what the one before it found out.
             if hopeless || left < Duration::from_millis(1) {
+                self.back_to_the_list();
                 return Err(GroupError { members: self.addresses(), within: patience, last: error });
             }
             // One round at full speed (a redirect, or the leader has just crashed), then slower.
-            if tried >= self.links.len() {
+            if tried >= members {
                 tokio::time::sleep(backoff.next_delay().min(left / 2)).await;
             }
         }
-        unreachable!("the loop ends when patience does")
     }
 }
 

@@ -25,6 +25,7 @@ use super::limits::{self, GREETING, SILENCE};
 use super::refusal::{Failure, Refused};
 use super::tls::{Held, LOOK_AGAIN, Security, Verdict};
 use super::wire::{Down, Hello, Item, Request, Response, Sender, Up};
+use crate::store::Incarnation;
 
 /// How long the last word of a connection may take to be sent.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -51,6 +52,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
         hello: &Hello,
         origin: &Result<Origin, String>,
     ) -> impl Future<Output = Result<Origin, Refused>> + Send;
+
+    /// The life of this node's data directory.
+    fn incarnation(&self) -> Incarnation;
 
     /// Serves a request.
     fn handle(&self, caller: Arc<Caller>, request: Request) -> impl Future<Output = Answer> + Send;
@@ -230,7 +234,10 @@ where
                 }
             }
             Up::Call { id, request } => {
-                let is_stream = matches!(request, Request::WatchSession { .. } | Request::Observe { .. });
+                let is_stream = matches!(
+                    request,
+                    Request::WatchSession { .. } | Request::Observe { .. } | Request::WatchMembers
+                );
                 if is_stream && !streams.has_place() {
                     let what =
                         format!("a connection has {} streams, the most it may: end some", limits::STREAMS);

@@ -9,18 +9,28 @@
 //! | [`office`] | notices when this node becomes, or stops being, the Raft leader; expires sessions |
 //! | [`renewals`] | confirms renewals, many at a time |
 //! | [`health`] | notices when the node cannot go on, and stops it |
-//! | [`forming`] | decides whether a node without a past forms a group or joins one |
+//! | [`forming`] | decides whether a node without a past forms a group or finds one |
+//! | [`joining`] | asks to be let into a group |
+//! | [`changes`] | adds, replaces and removes members |
+//! | [`register`] | keeps the roll of members, and ends changes that were left half done |
+//! | [`acquaintance`] | tells whether a node is the one that it was |
+//! | [`status`] | says how the node is |
 
+mod acquaintance;
 mod boot;
+mod changes;
 mod clients;
 mod forming;
 mod health;
+mod joining;
 mod office;
+mod register;
 mod renewals;
 #[cfg(test)]
 mod rights;
 mod seal;
 mod service;
+mod status;
 #[cfg(test)]
 mod tests;
 

@@ -59,9 +59,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     Outcome::Nothing
                 }
                 EntryPayload::Membership(membership) => {
-                    let mut inner = self.replica.lock();
-                    inner.applied = Some(id);
-                    inner.membership = Membership::new(Some(id), membership);
+                    self.replica.change_members(id, Membership::new(Some(id), membership));
                     Outcome::Nothing
                 }
             };
@@ -103,7 +101,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
         };
         let file = self.file.clone();
         on_disk(move || {
-            let snapshot = Bytes::from(postcard::to_stdvec(&state).map_err(io::Error::other)?);
+            let snapshot = Bytes::from(state.encode().map_err(io::Error::other)?);
             file.save(&meta, &snapshot)?;
             Ok(Snapshot { meta, snapshot })
         })

@@ -12,6 +12,7 @@ mod machine;
 mod mangled;
 mod queue;
 mod replica;
+mod roll;
 mod session;
 mod state;
 #[cfg(test)]
@@ -22,5 +23,6 @@ pub(crate) use command::{CandidacyId, Command, Outcome, Refusal, SessionId, TTL_
 pub(crate) use hub::{SessionEvent, View};
 pub(crate) use machine::Machine;
 pub(crate) use replica::Replica;
+pub(crate) use roll::Stage;
 pub(crate) use session::KEY_BITS;
-pub(crate) use views::{Place, Standing};
+pub(crate) use views::{Contest, Member, Place, Standing};
