@@ -1,9 +1,8 @@
 //! A client's view of the group: it finds the Raft leader and asks it.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use election_core::Backoff;
@@ -13,11 +12,12 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use super::channel::{CallError, Items};
-use super::link::{Link, LinkConfig};
+use super::link::Link;
 use super::refusal::{Failure, Refused};
+use super::roster::{Known, Roster};
 use super::server::Answer;
 use super::tls::Security;
-use super::wire::{Hello, Item, Request, Response, Sender};
+use super::wire::{Item, Request, Response};
 use crate::state_machine::Member;
 use crate::types::NodeId;
 
@@ -55,8 +55,7 @@ enum Own {
 
 /// The members, and who of them was the Raft leader last.
 pub(crate) struct Group {
-    reach: ClientReach,
-    roster: Mutex<Arc<Roster>>,
+    known: Known,
     /// The member to ask first. A guess; a wrong one costs a round trip.
     leader: AtomicU64,
     /// The member that answered last.
@@ -65,31 +64,6 @@ pub(crate) struct Group {
     local: Option<(NodeId, Arc<dyn Local>)>,
     /// How long one member may take to answer before the next is asked.
     attempt: Duration,
-}
-
-/// How this process reaches members.
-struct ClientReach {
-    cluster: String,
-    security: Security,
-    /// The addresses that this process was given: see [`Reach`](super::Reach).
-    list: Roster,
-}
-
-/// The members and the connections to them.
-pub(crate) type Roster = BTreeMap<NodeId, Link>;
-
-/// The one after `id`, round and round.
-fn after(roster: &Roster, id: NodeId) -> NodeId {
-    let next = roster.range((Bound::Excluded(id), Bound::Unbounded)).next();
-    next.or(roster.first_key_value()).map_or(id, |(next, _)| *next)
-}
-
-impl ClientReach {
-    fn link(&self, id: NodeId, address: &str) -> Link {
-        let hello = Hello::new(&self.cluster, Sender::Client, id);
-        let (address, security) = (address.into(), self.security.clone());
-        Link::new(LinkConfig { address, hello, security, recognise: None })
-    }
 }
 
 impl Group {
@@ -101,14 +75,10 @@ impl Group {
         attempt: Duration,
         security: &Security,
     ) -> Self {
-        let mut reach =
-            ClientReach { cluster: cluster.into(), security: security.clone(), list: Roster::new() };
-        reach.list = members.iter().map(|(id, address)| (*id, reach.link(*id, address))).collect();
         let own = local.as_ref().map(|(own, _)| *own);
         let first = own.or(members.keys().next().copied()).unwrap_or(1);
         Self {
-            roster: Mutex::new(Arc::new(reach.list.clone())),
-            reach,
+            known: Known::new(cluster, members, security),
             leader: AtomicU64::new(first),
             found: watch::Sender::new(first),
             local,
@@ -118,30 +88,12 @@ impl Group {
 
     /// Every member and the connection to it.
     pub(crate) fn roster(&self) -> Arc<Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.roster()
     }
 
     /// Takes in who the members are now.
     pub(crate) fn learn(&self, members: &[Member]) {
-        if members.is_empty() {
-            return;
-        }
-        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = |member: &Member| {
-            let known = roster.get(&member.id).or_else(|| self.reach.list.get(&member.id));
-            let link = known.cloned().unwrap_or_else(|| self.reach.link(member.id, &member.address));
-            (member.id, link)
-        };
-        let fresh: Roster = members.iter().map(link).collect();
-        *roster = Arc::new(fresh);
-    }
-
-    /// Asks those of the list as well, from now on: of the members that were learned nobody answers.
-    fn back_to_the_list(&self) {
-        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = self.reach.list.clone();
-        all.extend(roster.iter().map(|(id, link)| (*id, link.clone())));
-        *roster = Arc::new(all);
+        self.known.learn(members);
     }
 
     /// Keeps to the members of the present, for as long as it is polled.
@@ -225,21 +177,12 @@ impl Group {
     /// Lets the requests to come begin with another member: the one that is asked first is slow to answer.
     pub(crate) fn doubt_leader(&self) {
         let target = self.leader.load(Ordering::Relaxed);
-        self.doubt(target, after(&self.roster(), target));
+        self.doubt(target, self.known.after(target));
     }
 
     /// Tells when another member has answered as Raft leader than before, whatever the request was.
     pub(crate) fn leader_changes(&self) -> watch::Receiver<NodeId> {
         self.found.subscribe()
-    }
-
-    /// The connection to a member; of the next one if it is none any more.
-    fn link(&self, target: &mut NodeId) -> Option<Link> {
-        let roster = self.roster();
-        if !roster.contains_key(target) {
-            *target = after(&roster, *target);
-        }
-        roster.get(target).cloned()
     }
 
     /// Whom to ask after `target` has named `leader`. If this process does not know that one, `target` says where
@@ -250,8 +193,7 @@ impl Group {
         {
             self.learn(&status.members);
         }
-        let roster = self.roster();
-        if roster.contains_key(&leader) { leader } else { after(&roster, target) }
+        if self.roster().contains_key(&leader) { leader } else { self.known.after(target) }
     }
 
     /// Opens a stream from the Raft leader.
@@ -285,7 +227,9 @@ impl Group {
         loop {
             tried += 1;
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
-            let Some(link) = self.link(&mut target) else { unreachable!("no list and no group is empty") };
+            let Some(link) = self.known.link(&mut target) else {
+                unreachable!("no list and no group is empty")
+            };
             let elsewhere = async { while found.changed().await.is_ok() && *found.borrow() == target {} };
             let asked = tokio::select! {
                 asked = ask(link.clone(), self.attempt.min(left)) => asked,
@@ -304,7 +248,7 @@ impl Group {
                 Err(error) => error,
             };
             let members = self.roster().len();
-            let mut next = after(&self.roster(), target);
+            let mut next = self.known.after(target);
             let mut hopeless = false;
             match &error {
                 CallError::Failure(Failure::NotLeader { leader: Some(leader) }) => {
@@ -334,7 +278,7 @@ impl Group {
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
             // A last attempt of no time at all would only hide what the one before it found out.
             if hopeless || left < Duration::from_millis(1) {
-                self.back_to_the_list();
+                self.known.back_to_the_list();
                 return Err(GroupError { members: self.addresses(), within: patience, last: error });
             }
             // One round at full speed (a redirect, or the leader has just crashed), then slower.

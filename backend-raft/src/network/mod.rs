@@ -23,6 +23,7 @@ pub(crate) mod limits;
 mod link;
 mod peers;
 mod refusal;
+mod roster;
 mod server;
 mod tls;
 mod wire;

@@ -154,6 +154,12 @@ impl Node {
         &self.service
     }
 
+    /// Raft itself.
+    #[cfg(test)]
+    pub(super) fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
     /// The Raft leader, as far as this node knows.
     pub(crate) fn leader(&self) -> Option<NodeId> {
         self.raft.metrics().borrow_watched().current_leader

@@ -1,5 +1,7 @@
 //! Notices when a node cannot go on, and stops it.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,13 +108,27 @@ async fn refused(parts: &Parts) -> NodeError {
 async fn ask_around(parts: &Parts) {
     let mut last = parts.identity.node;
     loop {
-        let links = parts.peers.links();
-        let next = links.iter().find(|(id, _)| *id > last).or(links.first());
-        if let Some((id, link)) = next.filter(|_| parts.replica.serving().is_none()) {
+        let others = fellows(parts);
+        let next =
+            others.range((Bound::Excluded(last), Bound::Unbounded)).next().or(others.first_key_value());
+        if let Some((id, address)) = next.filter(|_| parts.replica.serving().is_none()) {
             last = *id;
             // What matters of the answer is kept by the link.
-            link.call(Request::Status, ASK_PATIENCE).await.ok();
+            parts.peers.link(*id, address).call(Request::Status, ASK_PATIENCE).await.ok();
         }
         tokio::time::sleep(ASK_EVERY).await;
     }
+}
+
+/// The other members, as far as the log says, and those of the list that were members with this node once. Nobody
+/// else: a node that is called by a member remembers it.
+fn fellows(parts: &Parts) -> BTreeMap<NodeId, String> {
+    let (_, used) = parts.replica.used_ids();
+    let listed = parts.peers.list().iter().filter(|(id, _)| used.contains(id));
+    let mut all: BTreeMap<NodeId, String> = listed.map(|(id, address)| (*id, address.clone())).collect();
+    let metrics = parts.raft.metrics();
+    let metrics = metrics.borrow_watched();
+    all.extend(metrics.membership_config.membership().nodes().map(|(id, node)| (*id, node.addr.clone())));
+    all.remove(&parts.identity.node);
+    all
 }

@@ -11,8 +11,8 @@ use crate::error::NodeError;
 use crate::network::{CallError, Change, Failure, Group, Request};
 use crate::types::{NodeId, Raft};
 
-/// How long one question may take. The group's members copy their state to this node meanwhile.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one question may take. It may take longer to copy the state: whoever asks again waits for the same change.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks until this node is a voter, or the group will not have it. Asked twice, also after a restart in the middle,
 /// it does no harm.
@@ -39,7 +39,10 @@ pub(super) async fn ask(
             CallError::Failure(Failure::Never { why }) => return Err(not_admitted(why)),
             CallError::Refused(refused) if refused.is_lasting() => return Err(not_admitted(refused)),
             CallError::Failure(Failure::Forbidden { why }) => return Err(not_admitted(why)),
-            _ => tracing::warn!(%error, "cannot join the group yet"),
+            _ => tracing::warn!(
+                %error,
+                "cannot join the group yet: is it up? (those who form a group are started without join)"
+            ),
         }
         tokio::time::sleep(backoff.next_delay()).await;
     }

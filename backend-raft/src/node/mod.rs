@@ -11,14 +11,18 @@
 //! | [`health`] | notices when the node cannot go on, and stops it |
 //! | [`forming`] | decides whether a node without a past forms a group or finds one |
 //! | [`joining`] | asks to be let into a group |
-//! | [`changes`] | adds, replaces and removes members |
+//! | [`changes`] | adds, replaces and removes members, one change at a time |
+//! | [`attempt`] | the steps of one change |
 //! | [`register`] | keeps the roll of members, and ends changes that were left half done |
 //! | [`acquaintance`] | tells whether a node is the one that it was |
 //! | [`status`] | says how the node is |
 
 mod acquaintance;
+mod attempt;
 mod boot;
 mod changes;
+#[cfg(test)]
+mod changing;
 mod clients;
 mod forming;
 mod health;

@@ -34,6 +34,10 @@ pub(super) async fn run(parts: Arc<Parts>, stop: CancellationToken) {
 /// Ends a change that a leader before this one has begun: half of it is in the log, and the group needs two
 /// majorities until the other half is, too.
 async fn finish(parts: &Parts) {
+    #[cfg(zoo)]
+    if election_core::zoo::planted("raft-change-left-half-done") {
+        return;
+    }
     let joint = {
         let metrics = parts.raft.metrics();
         let metrics = metrics.borrow_watched();

@@ -91,6 +91,10 @@ impl Service {
 
     /// Whoever was removed does not take part any more, and is told.
     fn is_removed(&self, id: NodeId) -> Option<Refused> {
+        #[cfg(zoo)]
+        if election_core::zoo::planted("raft-removed-member-not-told") {
+            return None;
+        }
         let removed = self.parts.replica.stage(id) == Some(Stage::Removed);
         removed.then(|| Refused::Removed { id, free: self.parts.replica.used_ids().0 })
     }

@@ -7,6 +7,7 @@ mod command;
 mod deadlines;
 mod holdings;
 mod hub;
+mod look;
 mod machine;
 #[cfg(test)]
 mod mangled;

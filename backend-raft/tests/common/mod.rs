@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
 pub(crate) mod certificates;
+pub(crate) mod changing;
 pub(crate) mod raw;
 pub(crate) mod steady;
 
