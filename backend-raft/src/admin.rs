@@ -12,8 +12,8 @@ use crate::state_machine::{CandidacyId, Command, Outcome};
 
 /// An administrator's access to a group. It has no session and campaigns for nothing.
 ///
-/// With TLS, [`remove`](Self::remove) and [`end_session`](Self::end_session) need a certificate for
-/// `NAME.admin.CLUSTER`, or a member's; a client's may look. Without, whoever reaches a member may do both.
+/// With TLS, whatever changes something needs a certificate for `NAME.admin.CLUSTER`, or a member's; a client's may
+/// look. Without, whoever reaches a member may do everything.
 #[derive(Clone)]
 pub struct RaftAdmin {
     pub(crate) group: Arc<Group>,
@@ -33,18 +33,6 @@ pub struct Place {
     pub token: Option<FencingToken>,
 }
 
-/// How a member is, by its own account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberStatus {
-    /// Its id.
-    pub id: u64,
-    /// Its address.
-    pub address: String,
-    /// The Raft leader it knows, and the index of the last log entry it has applied; an error if it does not
-    /// answer.
-    pub state: std::result::Result<(Option<u64>, u64), String>,
-}
-
 impl RaftAdmin {
     /// Access to the group that `config` names. Nothing is sent yet.
     ///
@@ -57,7 +45,7 @@ impl RaftAdmin {
         Ok(Self { group: Arc::new(group), patience: config.patience })
     }
 
-    async fn ask(&self, request: Request, operation: Operation) -> Result<Response> {
+    pub(crate) async fn ask(&self, request: Request, operation: Operation) -> Result<Response> {
         self.group.call(request, self.patience).await.map_err(|error| error::group(&error, operation))
     }
 
@@ -115,22 +103,6 @@ impl RaftAdmin {
     /// As [`remove`](Self::remove).
     pub async fn end_session(&self, session: u64) -> Result<bool> {
         self.remove_record(Command::CloseSession { session }).await
-    }
-
-    /// How every member is.
-    ///
-    /// # Cancel safety
-    /// Cancel safe: it changes nothing.
-    pub async fn status(&self) -> Vec<MemberStatus> {
-        let ask = self.group.members().map(|(id, link)| async move {
-            let state = match link.call(Request::Status, self.patience).await {
-                Ok(Response::Status(status)) => Ok((status.leader, status.applied)),
-                Ok(other) => Err(error::unexpected(Operation::Connect, other).to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            MemberStatus { id, address: link.address().into(), state }
-        });
-        futures::future::join_all(ask).await
     }
 }
 

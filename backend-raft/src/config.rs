@@ -21,7 +21,8 @@ use crate::types::NodeId;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RaftConfig {
-    /// `host:port` of every member, in the same order in every process: a member's place is its id.
+    /// `host:port` of every member, or `id@host:port`; without an id it is the place in the list, from 1. Where the
+    /// group has other members by now, those that it still has are enough: they know the rest.
     pub members: Vec<String>,
     /// The group's name. Processes and data directories of another name are refused.
     pub cluster: String,
@@ -40,7 +41,7 @@ pub struct RaftConfig {
 /// The member that a process embeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
-    /// Its place in the list of members, from 1.
+    /// Its id: its place in the list of members, from 1, unless the list gives it another one.
     pub id: NodeId,
     /// Its data directory. It belongs to this member for good: a member that lost it must join under a new id.
     pub data: PathBuf,
@@ -50,12 +51,29 @@ pub struct NodeConfig {
     pub snapshot_every: u64,
     /// How many entries that are in the snapshot stay in the log for members that are a little behind.
     pub keep_entries: u64,
+    /// Whether it joins a group that exists, and never forms one: see [`Join`].
+    pub join: Join,
+}
+
+/// How a member without a past comes into its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Join {
+    /// With the members of its list it forms the group, once. The default.
+    #[default]
+    Form,
+    /// It asks the members of its list, and those that they know, to be let in.
+    Ask,
+    /// The same, in place of the member of this id, in one step.
+    Replace(NodeId),
+    /// It waits until an administrator adds it.
+    Wait,
 }
 
 impl NodeConfig {
     /// A member with the default snapshot policy: every 10,000 entries, keeping 1,000.
     pub fn new(id: NodeId, data: impl Into<PathBuf>) -> Self {
-        Self { id, data: data.into(), listen: None, snapshot_every: 10_000, keep_entries: 1_000 }
+        let join = Join::default();
+        Self { id, data: data.into(), listen: None, snapshot_every: 10_000, keep_entries: 1_000, join }
     }
 }
 
@@ -152,9 +170,13 @@ impl RaftConfig {
         self
     }
 
-    /// The members by id.
+    /// The members by id. Call it on what was validated: where an id cannot be read, its place stands in.
     pub(crate) fn by_id(&self) -> BTreeMap<NodeId, String> {
-        (1..).zip(self.members.iter().cloned()).collect()
+        let named = (1..).zip(&self.members);
+        named
+            .map(|(place, member)| split(place, member).unwrap_or((place, member)))
+            .map(|(id, at)| (id, at.into()))
+            .collect()
     }
 
     /// Refuses what cannot work.
@@ -189,15 +211,25 @@ impl RaftConfig {
         if self.members.len() > 9 {
             return invalid(format!("members has {} entries, the limit is 9: 3 or 5 do", self.members.len()));
         }
-        for (place, member) in self.members.iter().enumerate() {
-            let port = member.rsplit_once(':').and_then(|(host, port)| {
+        let mut seen: BTreeMap<NodeId, &str> = BTreeMap::new();
+        for (place, member) in (1..).zip(&self.members) {
+            let Some((id, address)) = split(place, member) else {
+                return invalid(format!("members has {member:?}: give id@host:port, as in 4@10.0.0.1:7001"));
+            };
+            let port = address.rsplit_once(':').and_then(|(host, port)| {
                 (!host.is_empty()).then(|| port.parse::<u16>().ok()).flatten().filter(|port| *port != 0)
             });
             if port.is_none() {
                 return invalid(format!("members has {member:?}: give host:port, as in 10.0.0.1:7001"));
             }
-            if self.members[..place].contains(member) {
+            if seen.values().any(|known| *known == address) {
                 return invalid(format!("members has {member:?} twice: give every member its own address"));
+            }
+            if seen.insert(id, address).is_some() {
+                return invalid(format!(
+                    "members has the id {id} twice, the second time in {member:?} (a member without an id has its \
+                     place in the list): write the ids of all, as in 1@h1:7001,3@h3:7001"
+                ));
             }
         }
         if self.cluster.is_empty() || self.cluster.len() > 128 {
@@ -205,9 +237,24 @@ impl RaftConfig {
             return invalid(format!("cluster has {bytes} bytes: give a name of 1 to 128 bytes"));
         }
         let Some(node) = &self.node else { return Ok(()) };
-        if node.id == 0 || node.id > self.members.len() as u64 {
-            let (id, most) = (node.id, self.members.len());
-            return invalid(format!("node is {id}: give this member's place in the list, 1 to {most}"));
+        if !self.by_id().contains_key(&node.id) {
+            let id = node.id;
+            return invalid(format!(
+                "node is {id}, which is not in the list: give this member's place in it, 1 to {}, or write its id \
+                 there, as in {id}@host:port",
+                self.members.len()
+            ));
+        }
+        if node.join != Join::Form && self.members.len() == 1 {
+            return invalid(
+                "join is given with a list of this member alone: list a member of the group, too".into(),
+            );
+        }
+        if node.join == Join::Replace(node.id) {
+            return invalid(format!(
+                "replaces is {0}, this member itself: a new member has a new id",
+                node.id
+            ));
         }
         if node.data.as_os_str().is_empty() {
             return invalid("data is empty: give the member's data directory".into());
@@ -216,6 +263,14 @@ impl RaftConfig {
             return invalid("snapshot_every is 0: give a number of log entries, 10000 if in doubt".into());
         }
         Ok(())
+    }
+}
+
+/// Takes `id@host:port` apart; `None` if the id is none.
+fn split(place: NodeId, member: &str) -> Option<(NodeId, &str)> {
+    match member.split_once('@') {
+        None => Some((place, member)),
+        Some((id, address)) => Some((id.parse().ok().filter(|id| *id != 0)?, address)),
     }
 }
 

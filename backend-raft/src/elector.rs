@@ -89,6 +89,8 @@ impl RaftCoordinator {
         let attempt = config.session.attempt_timeout.max(config.raft.election_max * 2);
         let group = Arc::new(Group::new(&config.cluster, &config.by_id(), own, attempt, security));
         let stop = CancellationToken::new();
+        let (following, followed) = (group.clone(), stop.clone());
+        tokio::spawn(followed.run_until_cancelled_owned(async move { following.follow_members().await }));
         let (withdrawals, queue) = mpsc::unbounded_channel();
         let withdrawing = tokio::spawn(withdraw(group.clone(), queue, stop.clone()));
         let (sessions, keeper) =

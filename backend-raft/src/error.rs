@@ -36,6 +36,28 @@ pub(crate) enum NodeError {
         /// Why.
         refused: Refused,
     },
+    /// The member was removed.
+    #[error("this node was removed from the group, as node {by} says: {refused}")]
+    Removed {
+        /// Who says so; itself, from what it was told in an earlier life.
+        by: NodeId,
+        /// What it says.
+        refused: Refused,
+    },
+    /// The group has other members than the list says.
+    #[error("{why}")]
+    List {
+        /// What differs, and what to do.
+        why: String,
+    },
+    /// The group does not let it in.
+    #[error("node {node} cannot join the group: {why}")]
+    NotAdmitted {
+        /// This node.
+        node: NodeId,
+        /// Why.
+        why: String,
+    },
     /// No space is left for the log.
     #[error(
         "the disk is full: free some space and start the node again; nothing acknowledged is lost ({why})"
@@ -76,7 +98,11 @@ impl NodeError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Listen { .. } | Self::Refused { .. } => Kind::InvalidConfig,
+            Self::Listen { .. }
+            | Self::Refused { .. }
+            | Self::Removed { .. }
+            | Self::List { .. }
+            | Self::NotAdmitted { .. } => Kind::InvalidConfig,
             Self::Store(error) => match &**error {
                 StoreError::InUse { .. }
                 | StoreError::OtherCluster { .. }
@@ -104,14 +130,14 @@ impl From<NodeError> for Error {
 /// The kind of an answer that was none.
 fn kind(error: &CallError) -> Kind {
     match error {
-        CallError::Connection(_) => Kind::Unavailable,
+        CallError::Connection(_) | CallError::OtherDirectory(_) => Kind::Unavailable,
         CallError::Timeout(_) => Kind::Timeout,
         CallError::Refused(
             Refused::Version { .. }
             | Refused::Cluster { .. }
             | Refused::Node { .. }
             | Refused::Incarnation { .. }
-            | Refused::Stranger { .. }
+            | Refused::Removed { .. }
             | Refused::Plaintext,
         )
         | CallError::Tls(TlsError::Plaintext) => Kind::InvalidConfig,
@@ -123,7 +149,9 @@ fn kind(error: &CallError) -> Kind {
             | Failure::NoQuorum
             | Failure::Embargo
             | Failure::Stopped { .. }
-            | Failure::Full { .. } => Kind::Unavailable,
+            | Failure::Full { .. }
+            | Failure::NotNow { .. } => Kind::Unavailable,
+            Failure::Never { .. } | Failure::Removed(_) => Kind::InvalidConfig,
             Failure::Unknown => Kind::Timeout,
             Failure::Forbidden { .. } => Kind::PermissionDenied,
         },
@@ -135,10 +163,24 @@ pub(crate) fn group(error: &GroupError, operation: Operation) -> Error {
     Error::new(kind(&error.last), operation).backend(BACKEND).message(error.to_string())
 }
 
+/// Why the members could not be changed.
+pub(crate) fn change(error: &GroupError) -> Error {
+    let message = match &error.last {
+        // It is the group's own answer; who was asked to get it does not matter.
+        CallError::Failure(
+            failure @ (Failure::NotNow { .. } | Failure::Never { .. } | Failure::Forbidden { .. }),
+        ) => failure.to_string(),
+        _ => error.to_string(),
+    };
+    Error::new(kind(&error.last), Operation::Connect).backend(BACKEND).message(message)
+}
+
 /// The kind of what the state machine refused: what is wrong in itself, and what is too much at the moment.
 pub(crate) fn refusal_kind(refusal: Refusal) -> Kind {
     match refusal {
-        Refusal::Name | Refusal::Value | Refusal::Ttl => Kind::InvalidConfig,
+        Refusal::Name | Refusal::Value | Refusal::Ttl | Refusal::IdTaken | Refusal::IdRemoved => {
+            Kind::InvalidConfig
+        }
         Refusal::Sessions
         | Refusal::Candidacies
         | Refusal::SessionsOfOne
@@ -182,7 +224,11 @@ mod tests {
             (refused(Refused::Cluster { theirs: why(), ours: why() }), Kind::InvalidConfig),
             (refused(Refused::Node { theirs: 1, ours: 2 }), Kind::InvalidConfig),
             (refused(Refused::Incarnation { id: 1 }), Kind::InvalidConfig),
-            (refused(Refused::Stranger { id: 1 }), Kind::InvalidConfig),
+            (refused(Refused::Removed { id: 1, free: 4 }), Kind::InvalidConfig),
+            (CallError::OtherDirectory(2), Kind::Unavailable),
+            (failure(Failure::NotNow { why: why() }), Kind::Unavailable),
+            (failure(Failure::Never { why: why() }), Kind::InvalidConfig),
+            (failure(Failure::Removed(Refused::Removed { id: 1, free: 4 })), Kind::InvalidConfig),
             (refused(Refused::Unable { why: why() }), Kind::Unavailable),
             (refused(Refused::Plaintext), Kind::InvalidConfig),
             (refused(Refused::Identity { shown: why(), claimed: why() }), Kind::PermissionDenied),

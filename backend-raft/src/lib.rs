@@ -34,6 +34,7 @@ mod error;
 #[cfg(test)]
 mod mangled;
 mod member;
+mod membership;
 mod metering;
 mod network;
 mod node;
@@ -43,17 +44,20 @@ mod renewal;
 mod runtime;
 mod session;
 mod state_machine;
+mod status;
 mod store;
 mod timing;
 mod transport;
 mod types;
 mod url;
 
-pub use admin::{MemberStatus, Place, RaftAdmin};
+pub use admin::{Place, RaftAdmin};
 pub use backup::Backup;
-pub use config::{NodeConfig, Profile, RaftConfig, RaftTiming};
+pub use config::{Join, NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
+pub use metering::serve_metrics;
+pub use status::{ElectionStatus, GroupStatus, MemberStatus, Progress, Role};
 pub use transport::{TlsFiles, Transport};
 
 /// Joins or contacts the group of a URL: see [`RaftConfig::from_url`] for its parts.

@@ -16,9 +16,12 @@ use serde::de::DeserializeOwned;
 use crate::config::RaftConfig;
 use crate::network::mangle::{self, Down, Greeting, Up};
 use crate::network::{
-    Failure, Hello, Item, Refused, Request, Response, Sender, SessionKey, SnapshotPart, Status, Transfer,
+    Change, Failure, Hello, Item, Refused, Request, Response, Sender, SessionKey, SnapshotPart, Status,
+    Transfer,
 };
-use crate::state_machine::{CandidacyId, Command, Outcome, Place, Refusal, SessionEvent, Standing, View};
+use crate::state_machine::{
+    CandidacyId, Command, Contest, Member, Outcome, Place, Refusal, SessionEvent, Standing, View,
+};
 use crate::store::row;
 use crate::types::{CommittedLeaderId, Entry, LogId, SnapshotMeta, Vote};
 
@@ -78,6 +81,7 @@ fn commands() -> Vec<Command> {
         },
         Command::Withdraw { candidacy, floor: 1, election: election.clone() },
         Command::Remove { candidacy, election },
+        Command::Enroll { node: 4, incarnation: u128::MAX / 9 },
     ]
 }
 
@@ -114,6 +118,10 @@ fn requests() -> Vec<Request> {
         Request::WatchSession { session, key },
         Request::Observe { election: "billing".into() },
         Request::Status,
+        Request::Change(Change::Add { node: 4, address: "h:1".into(), replaces: Some(2) }),
+        Request::Change(Change::Remove { node: 2, force: false }),
+        Request::WatchMembers,
+        Request::Contests { after: "billing".into() },
         Request::Backup,
     ];
     requests.extend(commands().into_iter().map(|command| Request::Write { key, command }));
@@ -122,6 +130,7 @@ fn requests() -> Vec<Request> {
 }
 
 fn downs() -> Vec<Down> {
+    let member = Member { id: 4, address: "h:1".into(), votes: true };
     let responses = [
         Response::Vote(VoteResponse::new(vote(), None, true)),
         Response::Snapshot(vote()),
@@ -135,17 +144,35 @@ fn downs() -> Vec<Down> {
             id: "c".into(),
             token: Some(5),
         }]),
-        Response::Status(Status { formed: true, leader: Some(2), applied: 300 }),
+        Response::Status(Status {
+            formed: true,
+            list: [(1, "h:1".into())].into(),
+            members: vec![member.clone()],
+            used: vec![1, 2, 3],
+            leader: Some(2),
+            applied: 300,
+            ..Status::default()
+        }),
+        Response::Members(vec![member.clone()]),
+        Response::Contests(vec![Contest {
+            election: "billing".into(),
+            leader: Some("worker-1".into()),
+            token: Some(300),
+            candidates: 2,
+        }]),
     ];
     let failures = [
         Failure::NotLeader { leader: Some(2) },
         Failure::Forbidden { why: "because".into() },
         Failure::Full { what: "all".into() },
+        Failure::NotNow { why: "because".into() },
+        Failure::Removed(Refused::Removed { id: 2, free: 5 }),
     ];
     let items = [
         Item::Session(SessionEvent::State { at: 9, standings: vec![Standing { number: 1, token: Some(8) }] }),
         Item::Session(SessionEvent::Gone),
         Item::View(View { at: 300, leader: None }),
+        Item::Members(vec![member]),
         Item::Backup { length: 300, part: vec![5; 40].into() },
     ];
     let mut downs = vec![Down::End { id: 300 }, Down::Pong, Down::Bye { why: "because".into() }];
@@ -159,7 +186,7 @@ fn kinds() -> Vec<Kind> {
     let member = Sender::Member { id: 2, incarnation: u128::MAX / 7 };
     let hellos = vec![Hello::new("election", member, 1), Hello::new("election", Sender::Client, 3)];
     let greetings: Vec<Greeting> = vec![
-        Ok(()),
+        Ok(mangle::Welcome { incarnation: u128::MAX / 3 }),
         Err(Refused::Version { theirs: 2 }),
         Err(Refused::Cluster { theirs: "a".into(), ours: "b".into() }),
         Err(Refused::Identity { shown: "a".into(), claimed: "b".into() }),

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use election_core::{Error, Result};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::state_machine::Refusal;
@@ -58,6 +59,26 @@ metrics! {
     LOST = "sessions_lost_total", Counter, Count, "sessions of this process that ended before it closed them";
 }
 
+/// Lets Prometheus scrape this process at `address` (`host:port`, the host a number). Call it before connecting, from
+/// within a tokio runtime, and once: it installs the process's recorder.
+///
+/// # Errors
+/// `InvalidConfig` if the address cannot be listened on, if there is a recorder already, or if this crate was built
+/// without its feature `prometheus`.
+pub fn serve_metrics(address: &str) -> Result<()> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Error::invalid_config(format!("metrics is {address:?}: {error}")).backend(crate::error::BACKEND)
+    };
+    #[cfg(feature = "prometheus")]
+    {
+        let address: std::net::SocketAddr = address.parse().map_err(|error| wrong(&error))?;
+        let exporter = metrics_exporter_prometheus::PrometheusBuilder::new().with_http_listener(address);
+        exporter.install().map_err(|error| wrong(&error))
+    }
+    #[cfg(not(feature = "prometheus"))]
+    Err(wrong(&"this crate was built without its feature `prometheus`"))
+}
+
 /// Tells the recorder what there is.
 pub(crate) fn describe() {
     for (name, sort, unit, what) in ALL {
@@ -100,7 +121,7 @@ pub(crate) fn refused_by_state(refusal: Refusal) {
         Refusal::Records => "candidacies",
         Refusal::Bytes => "bytes",
         Refusal::BytesOfOne => "bytes_of_one",
-        _ => "malformed",
+        _ => "other",
     });
 }
 

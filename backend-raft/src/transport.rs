@@ -60,7 +60,8 @@ impl RaftConfig {
     /// The first address that is not on loopback.
     fn exposed(&self) -> Option<&String> {
         let listen = self.node.iter().filter_map(|node| node.listen.as_ref());
-        self.members.iter().chain(listen).find(|address| !is_loopback(address))
+        let bare = |address: &str| address.rsplit('@').next().is_some_and(is_loopback);
+        self.members.iter().chain(listen).find(|address| !bare(address))
     }
 
     /// Refuses a transport that does not fit the rest.

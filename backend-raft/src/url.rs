@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use election_core::Result;
 
-use crate::config::{NodeConfig, Profile, RaftConfig, invalid};
+use crate::config::{Join, NodeConfig, Profile, RaftConfig, invalid};
 use crate::transport::{TlsFiles, Transport};
 
 /// The parameters, for the message about an unknown one.
-const KNOWN: &str = "node, data, listen, cluster, profile, ttl, drift, patience, snapshot_every, keep_entries, ca, \
-                     cert, key, plaintext";
+const KNOWN: &str = "node, data, listen, join, replaces, cluster, profile, ttl, drift, patience, snapshot_every, \
+                     keep_entries, ca, cert, key, plaintext";
 
 impl RaftConfig {
     /// Reads `rafts://HOST:PORT,…` (TLS) or `raft://HOST:PORT,…` (not encrypted) with these parameters:
     ///
     /// | parameter | meaning | default |
     /// | --- | --- | --- |
-    /// | `node` | the place, from 1, of the member that this process embeds | none: a client |
+    /// | `node` | the id of the member that this process embeds: its place, from 1, or as in `4@h4:7001` | none: a client |
     /// | `data` | that member's data directory | required with `node` |
     /// | `listen` | where it listens | its address in the list |
+    /// | `join` | `yes`: it joins a group that exists; `wait`: when an administrator adds it; see [`Join`] | `no` |
+    /// | `replaces` | with `join=yes`: the id of the member whose place it takes | none |
     /// | `cluster` | the group's name | `election` |
     /// | `profile` | `lan`, `default` or `wan`, see [`Profile`] | `default` |
     /// | `ttl` | the session's TTL: `400ms`, `5s` | the profile's |
@@ -48,7 +50,7 @@ impl RaftConfig {
         for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "node" => node = Some(number(&key, &value)?),
-                "data" | "listen" | "snapshot_every" | "keep_entries" => {
+                "data" | "listen" | "snapshot_every" | "keep_entries" | "join" | "replaces" => {
                     of_node.push((key.into_owned(), value.into_owned()));
                 }
                 "ca" | "cert" | "key" | "plaintext" => {
@@ -86,12 +88,29 @@ fn embedded(id: Option<u64>, parameters: Vec<(String, String)>) -> Result<Option
         };
     };
     let mut node = NodeConfig::new(id, PathBuf::new());
+    let mut replaces = None;
     for (key, value) in parameters {
         match key.as_str() {
             "data" => node.data = value.into(),
             "listen" => node.listen = Some(value),
+            "replaces" => replaces = Some(number(&key, &value)?),
+            "join" => {
+                node.join = match value.as_str() {
+                    "no" => Join::Form,
+                    "yes" => Join::Ask,
+                    "wait" => Join::Wait,
+                    other => return invalid(format!("join is {other:?}: give yes, wait or no")),
+                }
+            }
             "snapshot_every" => node.snapshot_every = number(&key, &value)?,
             _ => node.keep_entries = number(&key, &value)?,
+        }
+    }
+    match (replaces, node.join) {
+        (None, _) => {}
+        (Some(old), Join::Ask) => node.join = Join::Replace(old),
+        (Some(old), _) => {
+            return invalid(format!("replaces is {old} without join=yes: give both, or neither"));
         }
     }
     Ok(Some(node))
@@ -186,6 +205,16 @@ mod tests {
     }
 
     #[test]
+    fn a_member_has_its_place_as_its_id_or_the_one_that_is_written() {
+        let url = "raft://127.0.0.1:1,4@127.0.0.1:2,127.0.0.1:3?node=4&data=x&join=yes&replaces=2";
+        let config = RaftConfig::from_url(url).unwrap();
+        let ids: Vec<_> = config.by_id().into_iter().collect();
+        let address = |port| format!("127.0.0.1:{port}");
+        assert_eq!(ids, [(1, address(1)), (3, address(3)), (4, address(2))]);
+        assert_eq!(config.node.unwrap().join, Join::Replace(2));
+    }
+
+    #[test]
     fn tls_has_its_files() {
         let url = "rafts://h1:1?ca=/c.pem&cert=%2Fx%20y.pem&key=/k.pem";
         let files = TlsFiles { ca: "/c.pem".into(), cert: "/x y.pem".into(), key: "/k.pem".into() };
@@ -225,7 +254,17 @@ mod tests {
             ("raft://h1", "give host:port"),
             ("raft://h1:0", "give host:port"),
             ("raft://h1:1,h1:1", "twice"),
-            ("raft://[::1]:1?node=2&data=x", "node is 2"),
+            ("raft://[::1]:1?node=2&data=x", "node is 2, which is not in the list"),
+            ("raft://7@[::1]:1?node=1&data=x", "node is 1, which is not in the list"),
+            ("raft://x@[::1]:1", "give id@host:port"),
+            ("raft://0@[::1]:1", "give id@host:port"),
+            ("raft://[::1]:1,1@[::1]:2", "members has the id 1 twice"),
+            ("raft://3@[::1]:1,4@[::1]:1", "twice: give every member its own address"),
+            ("raft://4@10.0.0.1:1", "is not a loopback address"),
+            ("raft://[::1]:1?node=1&data=x&join=yes", "list a member of the group, too"),
+            ("raft://[::1]:1,[::1]:2?node=1&data=x&join=maybe", "give yes, wait or no"),
+            ("raft://[::1]:1,[::1]:2?node=1&data=x&replaces=2", "without join=yes"),
+            ("raft://[::1]:1,[::1]:2?node=1&data=x&join=yes&replaces=1", "a new member has a new id"),
             ("raft://h1:1?node=1", "data is empty"),
             ("raft://h1:1?data=x", "data is given without node"),
             ("raft://h1:1?node=one", "give a whole number"),

@@ -112,10 +112,8 @@ async fn certificates_that_are_somebody_elses() {
     }
     // Nobody's claim has been remembered: the real node 2 goes on, also after a restart.
     assert_eq!(greeting(&cluster, &two, &member(2)).await, Err(Refused::Incarnation { id: 2 }));
-    assert_eq!(
-        greeting(&cluster, &authority.node(4, "election"), &member(4)).await,
-        Err(Refused::Stranger { id: 4 })
-    );
+    // Whoever has a certificate for an id that node 1 has not heard of may have been let in by the others meanwhile.
+    assert!(greeting(&cluster, &authority.node(4, "election"), &member(4)).await.is_ok());
     assert_eq!(
         greeting(&cluster, &authority.client("x", "other"), &Hello::new(Sender::Client, 1)).await,
         identity("x.client.other", "NAME.client.election")
@@ -127,11 +125,11 @@ async fn certificates_that_are_somebody_elses() {
     assert_eq!(refused, Err(Refused::Cluster { theirs: "election".into(), ours: "other".into() }));
     let refused = greeting(&cluster, &client, &Hello::new(Sender::Client, 2)).await;
     assert_eq!(refused, Err(Refused::Node { theirs: 1, ours: 2 }));
-    for version in [1, 3] {
+    for version in [raw::VERSION - 1, raw::VERSION + 1] {
         let hello = Hello { version, ..Hello::new(Sender::Client, 1) };
         assert_eq!(greeting(&cluster, &client, &hello).await, Err(Refused::Version { theirs: raw::VERSION }));
     }
-    assert_eq!(greeting(&cluster, &client, &Hello::new(Sender::Client, 1)).await, Ok(()));
+    assert!(greeting(&cluster, &client, &Hello::new(Sender::Client, 1)).await.is_ok());
 
     // Members that are listed in another order show each other's names.
     let mut config = cluster.client_config();

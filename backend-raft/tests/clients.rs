@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Cluster, PATIENCE, soon};
 
-use backend_raft::{Place, RaftAdmin};
+use backend_raft::{Place, RaftAdmin, Role};
 use election_core::clock::Instant;
 use election_core::{Candidate, Coordinator, ElectionName, Kind, LeaderEvent, Loss};
 use futures::StreamExt;
@@ -163,9 +163,11 @@ async fn every_member_tells_how_it_is() {
     let dead = (1..=3).find(|id| *id != leader).unwrap();
     cluster.kill(dead);
     let status = tokio::time::timeout(PATIENCE, admin(&cluster).status()).await.unwrap();
-    for member in status {
+    assert!(status.is_healthy() && status.leader == Some(leader) && status.members.len() == 3, "{status:?}");
+    for member in status.members {
+        assert_eq!(member.role, Role::Voter);
         match member.state {
-            Ok((known, applied)) => assert!(known == Some(leader) && applied > 0 && member.id != dead),
+            Ok(state) => assert!(state.leader == Some(leader) && state.applied > 0 && member.id != dead),
             Err(_) => assert_eq!(member.id, dead),
         }
     }

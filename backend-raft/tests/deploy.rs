@@ -28,9 +28,9 @@ fn url_of(script: &str, pod: &str) -> String {
     assert!(ran.status.success(), "{ran:?}");
     let said = String::from_utf8(ran.stdout).unwrap();
     let arguments: Vec<&str> = said.lines().collect();
-    assert_eq!(arguments[..2], ["--metrics", "0.0.0.0:9100"]);
-    assert_eq!(arguments.len(), 3);
-    arguments[2].to_owned()
+    assert_eq!(arguments[..3], ["run", "--metrics", "0.0.0.0:9100"]);
+    assert_eq!(arguments.len(), 4);
+    arguments[3].to_owned()
 }
 
 #[test]

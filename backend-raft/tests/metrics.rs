@@ -50,7 +50,7 @@ async fn a_member_is_scraped_and_a_takeover_is_read_from_its_log() {
     let addresses: Vec<String> = free_ports(3).iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let start = |id: u64, metrics: &String| {
         let (url, log) = (cluster.url(id, &cluster.data(id)), cluster.dir.path().join(format!("{id}.log")));
-        Process::run(Path::new(env!("CARGO_BIN_EXE_raft-node")), &["--metrics", metrics, &url], log)
+        Process::run(Path::new(env!("CARGO_BIN_EXE_raft-node")), &["run", "--metrics", metrics, &url], log)
     };
     let nodes: Vec<_> = (1..).zip(&addresses).map(|(id, metrics)| start(id, metrics)).collect();
     nodes.iter().for_each(|node| assert!(node.ready() > 0));

@@ -16,6 +16,8 @@ use super::limits::{self, SILENCE};
 use super::refusal::{Failure, Refused};
 use super::tls::{TlsError, explain};
 use super::wire::{Down, Greeting, Hello, Item, Request, Response, Up};
+use crate::store::Incarnation;
+use crate::types::NodeId;
 
 /// How often a quiet connection is shown to live.
 const PING_EVERY: Duration = Duration::from_millis(500);
@@ -34,6 +36,12 @@ pub(crate) enum CallError {
     /// The node refused to talk to this process.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The node has another data directory than before: its disk was lost, or it is another node's.
+    #[error(
+        "node {0} has another data directory than it had before: a node that lost its disk may have forgotten a vote \
+         and must join under a new id"
+    )]
+    OtherDirectory(NodeId),
     /// One end does not trust the other.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -68,6 +76,8 @@ pub(crate) struct Channel {
     frames: mpsc::Sender<Bytes>,
     waiting: Waiting,
     next: Arc<AtomicU64>,
+    /// The life of the data directory at the other end.
+    incarnation: Incarnation,
     /// Ends it before its time.
     stop: CancellationToken,
 }
@@ -83,13 +93,13 @@ impl Channel {
         let sent = frame::write_now(&mut write, hello).await;
         let mut reader = FrameReader::new(read, limits::MAX_MEMBER);
         // Listened to even if the greeting could not be sent: a node that turns a caller away says why.
-        match reader.next::<Greeting>(SILENCE).await.map_err(broken)? {
+        let welcome = match reader.next::<Greeting>(SILENCE).await.map_err(broken)? {
             Some(greeting) => greeting?,
             None => {
                 let why = "the node hung up without a word: it may have too many connections from here";
                 return Err(CallError::Connection(why.into()));
             }
-        }
+        };
         sent.map_err(broken)?;
         let ping = frame::encode(&Up::Ping).map_err(broken)?;
         let (frames, outgoing) = mpsc::channel(limits::BACKLOG);
@@ -109,7 +119,12 @@ impl Channel {
             end(&reading, why);
             writer.abort();
         });
-        Ok(Self { frames, waiting, next: Arc::default(), stop })
+        Ok(Self { frames, waiting, next: Arc::default(), incarnation: welcome.incarnation, stop })
+    }
+
+    /// The life of the data directory at the other end.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// Whether the connection is gone.

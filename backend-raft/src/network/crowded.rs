@@ -39,6 +39,10 @@ impl Handler for Slow {
         Ok(origin.clone().unwrap())
     }
 
+    fn incarnation(&self) -> crate::store::Incarnation {
+        7
+    }
+
     async fn handle(&self, _caller: Arc<Caller>, request: Request) -> Answer {
         let Request::Read { election } = request else { return Answer::Stream(stream::pending().boxed()) };
         let size = election.len();

@@ -15,7 +15,7 @@ use super::frame::{self, FrameReader};
 use super::refusal::Refused;
 use super::server::{Entrance, Handler};
 use super::tls::{Credentials, Held, Whose};
-use super::wire::{Greeting, Hello, MAGIC, VERSION};
+use super::wire::{Greeting, Hello, MAGIC, VERSION, Welcome};
 
 /// What TLS begins with. A greeting of ours begins with the length of a short message: with zero.
 const TLS_RECORD: u8 = 0x16;
@@ -111,7 +111,8 @@ where
         VERSION => admit(&frame::decode(&frame)?, origin, entrance).await,
         _ => Err(Refused::Version { theirs: VERSION }),
     };
-    let greeting: Greeting = admitted.as_ref().map(|_| ()).map_err(Clone::clone);
+    let welcome = Welcome { incarnation: entrance.handler.incarnation() };
+    let greeting: Greeting = admitted.as_ref().map(|_| welcome).map_err(Clone::clone);
     frame::write_now(write, &greeting).await?;
     match admitted {
         Ok(admitted) => Ok(Some(admitted)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use election_core::Backoff;
@@ -12,12 +12,17 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use super::channel::{CallError, Items};
-use super::link::{Link, LinkConfig};
+use super::link::Link;
 use super::refusal::{Failure, Refused};
+use super::roster::{Known, Roster};
 use super::server::Answer;
 use super::tls::Security;
-use super::wire::{Hello, Item, Request, Response, Sender};
+use super::wire::{Item, Request, Response};
+use crate::state_machine::Member;
 use crate::types::NodeId;
+
+/// How long the stream of the members may take to be opened before it is tried anew.
+const FOLLOW_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The member inside this very process.
 pub(crate) trait Local: Send + Sync {
@@ -50,53 +55,72 @@ enum Own {
 
 /// The members, and who of them was the Raft leader last.
 pub(crate) struct Group {
-    links: Vec<Link>,
-    ids: Vec<NodeId>,
-    /// The place of the member to ask first. A guess; a wrong one costs a round trip.
-    leader: AtomicUsize,
-    /// The place of the member that answered last.
-    found: watch::Sender<usize>,
-    /// The place of the embedded member.
-    own: usize,
-    local: Option<Arc<dyn Local>>,
+    known: Known,
+    /// The member to ask first. A guess; a wrong one costs a round trip.
+    leader: AtomicU64,
+    /// The member that answered last.
+    found: watch::Sender<NodeId>,
+    /// The member in this process.
+    local: Option<(NodeId, Arc<dyn Local>)>,
     /// How long one member may take to answer before the next is asked.
     attempt: Duration,
 }
 
 impl Group {
-    /// The group as a client sees it; `own` is the member in this process.
+    /// The group as a client sees it, by the list that it was given; `local` is the member in this process.
     pub(crate) fn new(
         cluster: &str,
         members: &BTreeMap<NodeId, String>,
-        own: Option<(NodeId, Arc<dyn Local>)>,
+        local: Option<(NodeId, Arc<dyn Local>)>,
         attempt: Duration,
         security: &Security,
     ) -> Self {
-        let link = |(id, address): (&NodeId, &String)| {
-            let hello = Hello::new(cluster, Sender::Client, *id);
-            Link::new(LinkConfig { address: address.clone(), hello, security: security.clone() })
-        };
-        let ids: Vec<NodeId> = members.keys().copied().collect();
-        let first = own.as_ref().and_then(|(own, _)| ids.iter().position(|id| id == own)).unwrap_or(0);
+        let own = local.as_ref().map(|(own, _)| *own);
+        let first = own.or(members.keys().next().copied()).unwrap_or(1);
         Self {
-            links: members.iter().map(link).collect(),
-            ids,
-            leader: AtomicUsize::new(first),
+            known: Known::new(cluster, members, security),
+            leader: AtomicU64::new(first),
             found: watch::Sender::new(first),
-            own: first,
-            local: own.map(|(_, local)| local),
+            local,
             attempt,
         }
     }
 
     /// Every member and the connection to it.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (NodeId, &Link)> {
-        self.ids.iter().copied().zip(&self.links)
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.known.roster()
+    }
+
+    /// Takes in who the members are now.
+    pub(crate) fn learn(&self, members: &[Member]) {
+        self.known.learn(members);
+    }
+
+    /// Keeps to the members of the present, for as long as it is polled.
+    pub(crate) async fn follow_members(&self) {
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+        let mut leader = self.leader_changes();
+        loop {
+            if let Ok(mut items) = self.stream(Request::WatchMembers, FOLLOW_PATIENCE).await {
+                leader.mark_unchanged();
+                loop {
+                    let item = tokio::select! {
+                        item = items.next() => item,
+                        // As for other streams: it may hang on a member that was stopped or cut off.
+                        _ = leader.changed() => None,
+                    };
+                    let Some(Item::Members(members)) = item else { break };
+                    backoff.reset();
+                    self.learn(&members);
+                }
+            }
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
     }
 
     /// The members' addresses, for messages.
     pub(crate) fn addresses(&self) -> String {
-        self.links.iter().map(Link::address).collect::<Vec<_>>().join(", ")
+        self.roster().values().map(Link::address).collect::<Vec<_>>().join(", ")
     }
 
     /// Asks the Raft leader, whoever that is, for no longer than `patience`. The request may be sent several
@@ -126,11 +150,13 @@ impl Group {
 
     /// Asks the member in this process, if it is the Raft leader.
     async fn ask_own(&self, request: &Request, patience: Duration) -> Own {
-        let Some(local) = self.local.as_ref().filter(|local| local.serves()) else { return Own::NotAsked };
+        let Some((own, local)) = self.local.as_ref().filter(|(_, local)| local.serves()) else {
+            return Own::NotAsked;
+        };
         let answer = local.clone().call(request.clone());
         match tokio::time::timeout(patience.min(self.attempt), answer).await {
             Ok(answer) => {
-                self.leads(self.own);
+                self.leads(*own);
                 Own::Answered(answer)
             }
             Err(_) => Own::Unanswered,
@@ -138,25 +164,36 @@ impl Group {
     }
 
     /// Notes who has answered as leader.
-    fn leads(&self, place: usize) {
-        self.leader.store(place, Ordering::Relaxed);
-        self.found.send_if_modified(|found| std::mem::replace(found, place) != place);
+    fn leads(&self, id: NodeId) {
+        self.leader.store(id, Ordering::Relaxed);
+        self.found.send_if_modified(|found| std::mem::replace(found, id) != id);
     }
 
     /// Asks `next` first from now on, unless somebody has found out better than `target` meanwhile.
-    fn doubt(&self, target: usize, next: usize) {
+    fn doubt(&self, target: NodeId, next: NodeId) {
         self.leader.compare_exchange(target, next, Ordering::Relaxed, Ordering::Relaxed).ok();
     }
 
     /// Lets the requests to come begin with another member: the one that is asked first is slow to answer.
     pub(crate) fn doubt_leader(&self) {
         let target = self.leader.load(Ordering::Relaxed);
-        self.doubt(target, (target + 1) % self.links.len());
+        self.doubt(target, self.known.after(target));
     }
 
     /// Tells when another member has answered as Raft leader than before, whatever the request was.
-    pub(crate) fn leader_changes(&self) -> watch::Receiver<usize> {
+    pub(crate) fn leader_changes(&self) -> watch::Receiver<NodeId> {
         self.found.subscribe()
+    }
+
+    /// Whom to ask after `target` has named `leader`. If this process does not know that one, `target` says where
+    /// it is.
+    async fn redirected(&self, target: NodeId, link: &Link, leader: NodeId, attempt: Duration) -> NodeId {
+        if !self.roster().contains_key(&leader)
+            && let Ok(Response::Status(status)) = link.call(Request::Status, attempt).await
+        {
+            self.learn(&status.members);
+        }
+        if self.roster().contains_key(&leader) { leader } else { self.known.after(target) }
     }
 
     /// Opens a stream from the Raft leader.
@@ -186,12 +223,16 @@ impl Group {
         found.mark_unchanged();
         let mut target = self.leader.load(Ordering::Relaxed);
         let mut backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(50));
-        let mut refusals = 0;
-        for tried in 1.. {
+        let (mut tried, mut refusals) = (0, 0);
+        loop {
+            tried += 1;
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
+            let Some(link) = self.known.link(&mut target) else {
+                unreachable!("no list and no group is empty")
+            };
             let elsewhere = async { while found.changed().await.is_ok() && *found.borrow() == target {} };
             let asked = tokio::select! {
-                asked = ask(self.links[target].clone(), self.attempt.min(left)) => asked,
+                asked = ask(link.clone(), self.attempt.min(left)) => asked,
                 // Another request has found another leader: this one need not wait for a member that hangs.
                 () = elsewhere => {
                     *maybe_done = true;
@@ -206,23 +247,30 @@ impl Group {
                 }
                 Err(error) => error,
             };
-            let mut next = (target + 1) % self.links.len();
+            let members = self.roster().len();
+            let mut next = self.known.after(target);
             let mut hopeless = false;
             match &error {
                 CallError::Failure(Failure::NotLeader { leader: Some(leader) }) => {
-                    next = self.ids.iter().position(|id| id == leader).unwrap_or(next);
+                    next = self.redirected(target, &link, *leader, self.attempt.min(left)).await;
                 }
                 CallError::Failure(Failure::NotLeader { leader: None } | Failure::Embargo) => {}
-                CallError::Failure(Failure::Forbidden { .. }) => hopeless = true,
+                CallError::Failure(
+                    Failure::Forbidden { .. }
+                    | Failure::NotNow { .. }
+                    | Failure::Never { .. }
+                    | Failure::Removed(_),
+                ) => hopeless = true,
                 // Nothing was done, and to ask at once again would not help.
                 CallError::Failure(Failure::Full { .. }) => next = target,
                 CallError::Failure(Failure::NoQuorum | Failure::Unknown | Failure::Stopped { .. })
                 | CallError::Connection(_)
+                | CallError::OtherDirectory(_)
                 | CallError::Timeout(_) => *maybe_done = true,
                 CallError::Refused(Refused::Unable { .. } | Refused::Full { .. }) => {}
                 CallError::Refused(_) | CallError::Tls(_) => {
                     refusals += 1;
-                    hopeless = refusals >= self.links.len();
+                    hopeless = refusals >= members;
                 }
             }
             self.doubt(target, next);
@@ -230,14 +278,14 @@ impl Group {
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
             // A last attempt of no time at all would only hide what the one before it found out.
             if hopeless || left < Duration::from_millis(1) {
+                self.known.back_to_the_list();
                 return Err(GroupError { members: self.addresses(), within: patience, last: error });
             }
             // One round at full speed (a redirect, or the leader has just crashed), then slower.
-            if tried >= self.links.len() {
+            if tried >= members {
                 tokio::time::sleep(backoff.next_delay().min(left / 2)).await;
             }
         }
-        unreachable!("the loop ends when patience does")
     }
 }
 

@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use election_core::clock::Instant;
+use futures::future::BoxFuture;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::channel::{CallError, Channel, Items, Mark};
-use super::refusal::Refused;
+use super::refusal::{Failure, Refused};
 use super::tls::{Credentials, Held, LOOK_AGAIN, Security, TlsError, Verdict, Whose, explain};
 use super::wire::{Hello, Request, Response};
+use crate::store::Incarnation;
+use crate::types::NodeId;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -20,8 +23,11 @@ const COOL_DOWN: Duration = Duration::from_millis(20);
 /// anew.
 const RETIRE: Duration = Duration::from_secs(10);
 
+/// Whether a data directory is the one by which the node of this id is known.
+pub(crate) type Recognise = Arc<dyn Fn(NodeId, Incarnation) -> BoxFuture<'static, bool> + Send + Sync>;
+
 /// Whom to connect to, and as whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct LinkConfig {
     /// `host:port`.
     pub(crate) address: String,
@@ -29,6 +35,8 @@ pub(crate) struct LinkConfig {
     pub(crate) hello: Hello,
     /// How what is sent is protected.
     pub(crate) security: Security,
+    /// Between members: whether it is still the same node.
+    pub(crate) recognise: Option<Recognise>,
 }
 
 #[derive(Clone)]
@@ -122,17 +130,24 @@ impl Link {
     /// Makes a connection, in bounded time.
     async fn dial(&self) -> Result<(Channel, Option<Held>), CallError> {
         let attempt = async {
-            let LinkConfig { address, hello, security } = &self.0.config;
+            let LinkConfig { address, hello, security, recognise } = &self.0.config;
             let broken = |error: std::io::Error| CallError::Connection(error.to_string());
             let stream = TcpStream::connect(address).await.map_err(broken)?;
             // Small messages that somebody waits for: Nagle's algorithm would hold them back.
             stream.set_nodelay(true).map_err(broken)?;
-            match security {
-                Security::Plaintext => Ok((Channel::open(stream, hello).await?, None)),
+            let (channel, held) = match security {
+                Security::Plaintext => (Channel::open(stream, hello).await?, None),
                 Security::Tls(credentials) => {
                     let (channel, held) = open_protected(stream, hello, credentials).await?;
-                    Ok((channel, Some(held)))
+                    (channel, Some(held))
                 }
+            };
+            match recognise {
+                Some(recognise) if !recognise(hello.target, channel.incarnation()).await => {
+                    channel.close("it is another node's".into());
+                    Err(CallError::OtherDirectory(hello.target))
+                }
+                _ => Ok((channel, held)),
             }
         };
         let result = tokio::time::timeout(CONNECT, attempt).await.unwrap_or(Err(CallError::Timeout(CONNECT)));
@@ -143,7 +158,9 @@ impl Link {
     /// Logs what a person has to see to: once, until it changes.
     fn complain(&self, error: Option<&CallError>) {
         let complaint = match error {
-            Some(error @ (CallError::Tls(_) | CallError::Refused(_))) => Some(error.to_string()),
+            Some(error @ (CallError::Tls(_) | CallError::Refused(_) | CallError::OtherDirectory(_))) => {
+                Some(error.to_string())
+            }
             // Being down, or slow, is no contradiction to what was found out before.
             Some(_) => return,
             None => None,
@@ -175,7 +192,12 @@ impl Link {
     /// Asks the node and waits, no longer than `patience`, for the answer.
     pub(crate) async fn call(&self, request: Request, patience: Duration) -> Result<Response, CallError> {
         let call = async { self.channel().await?.call(request).await };
-        tokio::time::timeout(patience, call).await.unwrap_or(Err(CallError::Timeout(patience)))
+        let answer = tokio::time::timeout(patience, call).await.unwrap_or(Err(CallError::Timeout(patience)));
+        // The connection was made before the removal.
+        if let Err(CallError::Failure(Failure::Removed(refused))) = &answer {
+            *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused.clone());
+        }
+        answer
     }
 
     /// Opens a stream and waits, no longer than `patience`, until the node serves it.

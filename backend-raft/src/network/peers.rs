@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use openraft::raft::{
 use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
 use super::channel::CallError;
-use super::link::{Link, LinkConfig};
+use super::link::{Link, LinkConfig, Recognise};
 use super::refusal::Refused;
 use super::tls::Security;
 use super::wire::{Hello, Request, Response, Sender, SnapshotPart, Transfer};
@@ -29,12 +29,29 @@ const PART_BYTES: usize = 512 * 1024;
 /// The other members. Each is reached over three connections, so that neither a batch of entries nor a
 /// snapshot delays a heartbeat.
 #[derive(Clone)]
-pub(crate) struct Peers {
+pub(crate) struct Peers(Arc<Shared>);
+
+struct Shared {
     own: NodeId,
-    lanes: Arc<BTreeMap<NodeId, [Link; 3]>>,
-    /// How long an answer to entries may take. Longer than a heartbeat's: it includes an fsync over there.
-    append_patience: Duration,
+    reach: Reach,
+    lanes: Mutex<BTreeMap<NodeId, Lanes>>,
 }
+
+/// How this member reaches others.
+pub(crate) struct Reach {
+    pub(crate) cluster: String,
+    /// As whom it speaks.
+    pub(crate) sender: Sender,
+    /// The addresses that this process was given. They come before what the group says: an id is never used twice,
+    /// and only here can it be known by which way a member is reached from here.
+    pub(crate) list: BTreeMap<NodeId, String>,
+    pub(crate) security: Security,
+    pub(crate) recognise: Recognise,
+    /// How long an answer to entries may take. Longer than a heartbeat's: it includes an fsync over there.
+    pub(crate) append_patience: Duration,
+}
+
+type Lanes = [Link; 3];
 
 #[derive(Debug, Clone, Copy)]
 enum Lane {
@@ -44,55 +61,90 @@ enum Lane {
 }
 
 impl Peers {
-    /// The members by id, as `sender` reaches them.
-    pub(crate) fn new(
-        cluster: &str,
-        own: NodeId,
-        sender: Sender,
-        members: &BTreeMap<NodeId, String>,
-        append_patience: Duration,
-        security: &Security,
-    ) -> Self {
-        let link = |id: NodeId, address: &String| {
-            let (hello, security) = (Hello::new(cluster, sender, id), security.clone());
-            Link::new(LinkConfig { address: address.clone(), hello, security })
+    /// The members in the list, and whoever is called later.
+    pub(crate) fn new(own: NodeId, reach: Reach) -> Self {
+        let peers = Self(Arc::new(Shared { own, reach, lanes: Mutex::default() }));
+        for (id, address) in peers.0.reach.list.iter().filter(|(id, _)| **id != own) {
+            peers.lanes(*id, address);
+        }
+        peers
+    }
+
+    /// The connections to a node, which is at `address` if this process was given no other one.
+    fn lanes(&self, id: NodeId, address: &str) -> Lanes {
+        let Reach { cluster, sender, list, security, recognise, .. } = &self.0.reach;
+        let address = list.get(&id).map_or(address, String::as_str);
+        let link = || {
+            Link::new(LinkConfig {
+                address: address.into(),
+                hello: Hello::new(cluster, *sender, id),
+                security: security.clone(),
+                recognise: Some(recognise.clone()),
+            })
         };
-        let lanes = members
-            .iter()
-            .filter(|(id, _)| **id != own)
-            .map(|(id, address)| (*id, std::array::from_fn(|_| link(*id, address))));
-        Self { own, lanes: Arc::new(lanes.collect()), append_patience }
+        let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || std::array::from_fn(|_| link());
+        let known = lanes.entry(id).or_insert_with(fresh);
+        if known[0].address() != address {
+            *known = fresh();
+        }
+        known.clone()
+    }
+
+    /// The connection for short messages to a node at `address`.
+    pub(crate) fn link(&self, id: NodeId, address: &str) -> Link {
+        let [control, ..] = self.lanes(id, address);
+        control
+    }
+
+    /// A connection to a node as anybody makes one: neither end remembers the other for it. For the questions before
+    /// it is known whether the two belong to one group at all.
+    pub(crate) fn introduction(&self, id: NodeId, address: &str) -> Link {
+        let Reach { cluster, list, security, .. } = &self.0.reach;
+        Link::new(LinkConfig {
+            address: list.get(&id).map_or(address, String::as_str).into(),
+            hello: Hello::new(cluster, Sender::Client, id),
+            security: security.clone(),
+            recognise: None,
+        })
     }
 
     /// The connections for short messages, by node.
-    pub(crate) fn links(&self) -> impl Iterator<Item = (NodeId, &Link)> {
-        self.lanes.iter().map(|(id, [control, ..])| (*id, control))
+    pub(crate) fn links(&self) -> Vec<(NodeId, Link)> {
+        let lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().map(|(id, [control, ..])| (*id, control.clone())).collect()
     }
 
     /// Who of the others refuses to talk to this node, and why.
-    pub(crate) fn refusals(&self) -> impl Iterator<Item = (NodeId, Refused)> {
-        self.lanes.iter().filter_map(|(id, lanes)| Some((*id, lanes.iter().find_map(Link::refused)?)))
+    pub(crate) fn refusals(&self) -> Vec<(NodeId, Refused)> {
+        let lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().filter_map(|(id, lanes)| Some((*id, lanes.iter().find_map(Link::refused)?))).collect()
     }
 
-    fn peer(&self, target: NodeId, lane: Lane) -> Peer {
-        let link = self.lanes.get(&target).map(|lanes| lanes[lane as usize].clone());
-        Peer { own: self.own, target, link, append_patience: self.append_patience }
+    /// The list that this process was given.
+    pub(crate) fn list(&self) -> &BTreeMap<NodeId, String> {
+        &self.0.reach.list
+    }
+
+    fn peer(&self, target: NodeId, node: &BasicNode, lane: Lane) -> Peer {
+        let link = self.lanes(target, &node.addr)[lane as usize].clone();
+        Peer { own: self.0.own, target, link, append_patience: self.0.reach.append_patience }
     }
 }
 
 impl RaftNetworkFactory<TypeConfig> for Peers {
     type Network = Peer;
 
-    async fn new_client(&mut self, target: NodeId, _node: &BasicNode) -> Peer {
-        self.peer(target, Lane::Log)
+    async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> Peer {
+        self.peer(target, node, Lane::Log)
     }
 
-    async fn new_heartbeat_client(&mut self, target: NodeId, _node: &BasicNode) -> Peer {
-        self.peer(target, Lane::Control)
+    async fn new_heartbeat_client(&mut self, target: NodeId, node: &BasicNode) -> Peer {
+        self.peer(target, node, Lane::Control)
     }
 
-    async fn new_snapshot_client(&mut self, target: NodeId, _node: &BasicNode) -> Peer {
-        self.peer(target, Lane::Snapshot)
+    async fn new_snapshot_client(&mut self, target: NodeId, node: &BasicNode) -> Peer {
+        self.peer(target, node, Lane::Snapshot)
     }
 }
 
@@ -100,23 +152,20 @@ impl RaftNetworkFactory<TypeConfig> for Peers {
 pub(crate) struct Peer {
     own: NodeId,
     target: NodeId,
-    link: Option<Link>,
+    link: Link,
     append_patience: Duration,
 }
 
 impl Peer {
     async fn call(&self, action: RPCTypes, request: Request, patience: Duration) -> Rpc<Response> {
-        let Some(link) = &self.link else {
-            let error = CallError::Connection(format!("node {} is not in the list of members", self.target));
-            return Err(RPCError::Unreachable(Unreachable::new(&error)));
-        };
-        link.call(request, patience).await.map_err(|error| match error {
+        self.link.call(request, patience).await.map_err(|error| match error {
             CallError::Timeout(timeout) => {
                 RPCError::Timeout(Timeout { action, id: self.own, target: self.target, timeout })
             }
-            CallError::Connection(_) | CallError::Refused(_) | CallError::Tls(_) => {
-                RPCError::Unreachable(Unreachable::new(&error))
-            }
+            CallError::Connection(_)
+            | CallError::Refused(_)
+            | CallError::OtherDirectory(_)
+            | CallError::Tls(_) => RPCError::Unreachable(Unreachable::new(&error)),
             CallError::Failure(_) => RPCError::Network(NetworkError::new(&error)),
         })
     }

@@ -25,7 +25,7 @@ pub(crate) enum Refused {
     /// Another node of the group.
     #[error(
         "the node at this address is node {theirs}, not {ours}: every process must list the members in the \
-         same order"
+         same order, or write their ids, as in {theirs}@host:port"
     )]
     Node {
         /// The listener's id.
@@ -42,11 +42,16 @@ pub(crate) enum Refused {
         /// The speaker's id.
         id: NodeId,
     },
-    /// An id that is not in the list of members.
-    #[error("node {id} is not a member of the group")]
-    Stranger {
+    /// An id whose member was removed.
+    #[error(
+        "node {id} was removed from the group, and no id is ever used twice: to come back it must join as node \
+         {free}, with an empty data directory"
+    )]
+    Removed {
         /// The speaker's id.
         id: NodeId,
+        /// An id that was never used.
+        free: NodeId,
     },
     /// The node is going down or cannot read its disk.
     #[error("the node cannot accept connections: {why}")]
@@ -84,7 +89,7 @@ impl Refused {
             | Self::Cluster { .. }
             | Self::Node { .. }
             | Self::Incarnation { .. }
-            | Self::Stranger { .. } => true,
+            | Self::Removed { .. } => true,
             // Certificates are replaced while a process runs; the transport of a group, member by member.
             Self::Unable { .. } | Self::Plaintext | Self::Identity { .. } | Self::Full { .. } => false,
         }
@@ -127,4 +132,19 @@ pub(crate) enum Failure {
         /// Which limit, and what to do.
         what: String,
     },
+    /// The members cannot be changed so at the moment; nothing changed.
+    #[error("the members cannot be changed so now: {why}")]
+    NotNow {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The members cannot be changed so.
+    #[error("the members cannot be changed so: {why}")]
+    Never {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The speaker is a member no longer.
+    #[error(transparent)]
+    Removed(Refused),
 }

@@ -26,6 +26,7 @@ use super::refusal::{Failure, Refused};
 use super::tls::{Held, LOOK_AGAIN, Security, Verdict};
 use super::wire::{Down, Hello, Item, Request, Response, Sender, Up};
 use crate::metering;
+use crate::store::Incarnation;
 
 /// How long the last word of a connection may take to be sent.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -52,6 +53,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
         hello: &Hello,
         origin: &Result<Origin, String>,
     ) -> impl Future<Output = Result<Origin, Refused>> + Send;
+
+    /// The life of this node's data directory.
+    fn incarnation(&self) -> Incarnation;
 
     /// Serves a request.
     fn handle(&self, caller: Arc<Caller>, request: Request) -> impl Future<Output = Answer> + Send;
@@ -233,7 +237,10 @@ where
             Up::Call { id, request } => {
                 let is_stream = matches!(
                     request,
-                    Request::WatchSession { .. } | Request::Observe { .. } | Request::Backup
+                    Request::WatchSession { .. }
+                        | Request::Observe { .. }
+                        | Request::WatchMembers
+                        | Request::Backup
                 );
                 if is_stream && !streams.has_place() {
                     metering::refused("streams");

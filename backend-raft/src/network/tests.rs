@@ -36,6 +36,10 @@ impl Handler for Fake {
         }
     }
 
+    fn incarnation(&self) -> crate::store::Incarnation {
+        7
+    }
+
     async fn handle(&self, _caller: Arc<Caller>, request: Request) -> Answer {
         match request {
             Request::Read { election } => {
@@ -214,7 +218,7 @@ proptest! {
 
     #[test]
     fn what_is_encoded_is_decoded(id in any::<u64>(), applied in any::<u64>(), formed in any::<bool>()) {
-        let status = Status { formed, leader: Some(id), applied };
+        let status = Status { formed, leader: Some(id), applied, ..Status::default() };
         let frame = frame::encode(&Down::Reply { id, result: Ok(Response::Status(status.clone())) }).unwrap();
         prop_assert_eq!(frame[..4].to_vec(), ((frame.len() - 4) as u32).to_be_bytes().to_vec());
         match postcard::from_bytes(&frame[4..]).unwrap() {

@@ -3,6 +3,8 @@
 //! Whatever else changes from version to version: [`Hello`] begins with [`MAGIC`] and [`VERSION`], and
 //! [`Refused::Version`] is the first of its kind. So every version can tell every other one that they differ.
 
+use std::collections::BTreeMap;
+
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
@@ -10,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::key::SessionKey;
 use super::refusal::{Failure, Refused};
-use crate::state_machine::{Command, Outcome, Place, SessionEvent, SessionId, View};
+use crate::state_machine::{Command, Contest, Member, Outcome, Place, SessionEvent, SessionId, View};
 use crate::store::Incarnation;
 use crate::types::{LogId, NodeId, SnapshotMeta, TypeConfig, Vote};
 
 /// What every connection begins with, so that a stray client of another protocol is told apart at once.
 pub(crate) const MAGIC: u32 = 0x454c_5246;
 /// The version of this protocol. Raise it with every change that an older version cannot read.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 /// Who opens a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +57,36 @@ impl Hello {
     }
 }
 
+/// What a node says of itself when it lets somebody in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    /// The life of its data directory: a member does not ask a node for its vote that has lost its disk.
+    pub(crate) incarnation: Incarnation,
+}
+
 /// The answer to [`Hello`].
-pub(crate) type Greeting = Result<(), Refused>;
+pub(crate) type Greeting = Result<Welcome, Refused>;
+
+/// A change of the members. Asked for twice it does no harm: what is the case already is answered as done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// Adds a node, which must be up and waiting to join.
+    Add {
+        /// Its id.
+        node: NodeId,
+        /// `host:port`.
+        address: String,
+        /// Whose place it takes.
+        replaces: Option<NodeId>,
+    },
+    /// Removes a member.
+    Remove {
+        /// Its id.
+        node: NodeId,
+        /// Also if those that stay have no majority up.
+        force: bool,
+    },
+}
 
 /// A part of a snapshot. Parts arrive in order; the last one is answered when the snapshot is installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,19 +175,50 @@ pub(crate) enum Request {
     },
     /// How the node is.
     Status,
+    /// Changes the members; answered when that is done.
+    Change(Change),
+    /// A stream of who the members are; the first are those of now.
+    WatchMembers,
+    /// Elections by name, those after this one.
+    Contests {
+        /// The last one that is known already; nothing at first.
+        after: String,
+    },
     /// A stream of the parts of a backup, confirmed by a quorum. Administrators only.
     Backup,
 }
 
 /// How a node is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Status {
     /// Whether the group has been formed, as far as this node knows.
     pub(crate) formed: bool,
+    /// Whether the node has neither voted nor logged anything.
+    pub(crate) pristine: bool,
+    /// Whether it was started to join a group and not to form one.
+    pub(crate) joins: bool,
+    /// The life of its data directory.
+    pub(crate) incarnation: Incarnation,
+    /// The list that it was started with.
+    pub(crate) list: BTreeMap<NodeId, String>,
+    /// The members, as far as this node knows.
+    pub(crate) members: Vec<Member>,
+    /// The ids that were ever used.
+    pub(crate) used: Vec<NodeId>,
     /// The Raft leader, as far as this node knows.
     pub(crate) leader: Option<NodeId>,
+    /// Raft's term.
+    pub(crate) term: u64,
+    /// The index of the last entry in its log.
+    pub(crate) last: u64,
+    /// The index of the last entry that it knows to be committed.
+    pub(crate) committed: u64,
     /// The index of the last entry applied.
     pub(crate) applied: u64,
+    /// How many sessions there are.
+    pub(crate) sessions: u64,
+    /// How many elections there are.
+    pub(crate) elections: u64,
 }
 
 /// The answer to a [`Request`].
@@ -188,6 +249,10 @@ pub(crate) enum Response {
     Queue(Vec<Place>),
     /// To `Status`.
     Status(Status),
+    /// To `Change`: the members now.
+    Members(Vec<Member>),
+    /// To `Contests`.
+    Contests(Vec<Contest>),
 }
 
 /// One item of a stream.
@@ -197,6 +262,8 @@ pub(crate) enum Item {
     Session(SessionEvent),
     /// Of `Observe`.
     View(View),
+    /// Of `WatchMembers`.
+    Members(Vec<Member>),
     /// Of `Backup`.
     Backup {
         /// How many bytes there are in all.

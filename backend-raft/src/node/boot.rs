@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use election_core::clock::Instant;
+use futures::FutureExt;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, SnapshotPolicy};
 use tokio::net::TcpListener;
@@ -11,16 +12,18 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::forming;
-use super::health;
+use super::acquaintance::recogniser;
+use super::changes::Changes;
+use super::forming::{self, Others};
 use super::meter::{self, Meter};
 use super::office::{self, OfficeTiming};
 use super::renewals::Renewals;
 use super::service::{Parts, Service};
-use crate::config::{NodeConfig, RaftConfig, RaftTiming};
+use super::{health, joining, register};
+use crate::config::{Join, NodeConfig, RaftConfig, RaftTiming};
 use crate::error::NodeError;
 use crate::network::limits::Connections;
-use crate::network::{Caller, Door, Entrance, Origin, Peers, Security, Sender, serve};
+use crate::network::{Caller, Door, Entrance, Group, Origin, Peers, Reach, Refused, Security, Sender, serve};
 use crate::state_machine::{Machine, Replica};
 use crate::store::Store;
 use crate::types::{NodeId, Raft};
@@ -65,7 +68,7 @@ impl Node {
         own: &NodeConfig,
         security: &Security,
     ) -> Result<Self, NodeError> {
-        let address = own.listen.clone().unwrap_or_else(|| config.by_id()[&own.id].clone());
+        let address = own.listen.clone().unwrap_or_else(|| address(config, own));
         // Before the store: a port in use is the cheaper thing to find out.
         let listener = listen(&address).await?;
         let store = open_store(config, own).await?;
@@ -80,30 +83,43 @@ impl Node {
         listener: TcpListener,
         store: Store,
     ) -> Result<Self, NodeError> {
-        let members = config.by_id();
+        if let Some(free) = store.log.removal() {
+            let refused = Refused::Removed { id: own.id, free };
+            return Err(NodeError::Removed { by: own.id, refused });
+        }
+        let (log, pristine, replica) = (store.log, store.pristine, Replica::default());
         let sender = Sender::Member { id: own.id, incarnation: store.identity.incarnation };
-        let peers = Peers::new(&config.cluster, own.id, sender, &members, config.raft.election_max, security);
-        let replica = Replica::default();
+        let reach = Reach {
+            cluster: config.cluster.clone(),
+            sender,
+            list: config.by_id(),
+            security: security.clone(),
+            recognise: recogniser(replica.clone(), log.clone()),
+            append_patience: config.raft.election_max,
+        };
+        let peers = Peers::new(own.id, reach);
         let (snapshot, machine) = (store.snapshot.clone(), Machine::new(replica.clone(), store.snapshot));
         let settings = raft_settings(config, own)?;
-        let pristine = store.pristine;
-        let log = store.log;
         let raft = Raft::new(own.id, Arc::new(settings), peers.clone(), log.clone(), machine)
             .await
             .map_err(NodeError::stopped)?;
         let patience = write_patience(&config.raft);
         let embargo = if pristine { Duration::ZERO } else { config.raft.election_max };
-        let service = Arc::new(Service::new(Parts {
+        let parts = Arc::new(Parts {
             identity: store.identity,
-            members: members.keys().copied().collect(),
+            joins: own.join != Join::Form,
             raft: raft.clone(),
+            peers: peers.clone(),
             replica: replica.clone(),
             log: log.clone(),
             renewals: Renewals::start(raft.clone(), replica.clone(), patience),
+            changes: Changes::default(),
+            timing: config.raft,
             votes_from: Instant::now() + embargo,
             patience,
             own: Caller::new(Sender::Client, own_origin(security)),
-        }));
+        });
+        let service = Arc::new(Service::new(parts.clone()));
         let stop = CancellationToken::new();
         let (handler, door) = (service.clone(), Door::new(Connections::fitting()));
         let meter = Meter {
@@ -118,21 +134,39 @@ impl Node {
         let server = tokio::spawn(serve(listener, entrance, stop.clone()));
         let timing = OfficeTiming { tick: config.raft.heartbeat, lease: config.raft.election_max };
         tokio::spawn(office::run(raft.clone(), replica, timing, stop.clone()));
+        tokio::spawn(register::run(parts.clone(), stop.clone()));
         let (failed, failure) = watch::channel(None);
         let node =
             Self { raft: raft.clone(), service, timing: config.raft, stop: stop.clone(), failure, server };
-        if pristine && let Err(error) = forming::ask(&peers).await {
+        let forms = pristine && own.join == Join::Form;
+        let others_listed = Others::new(own.id, peers);
+        if forms && let Err(error) = others_listed.ask().await {
             node.abandon().await;
             return Err(error);
         }
-        let forming = pristine.then(|| forming::form(raft.clone(), peers.clone(), members));
-        tokio::spawn(health::watch(raft, log, peers, forming, failed, stop));
+        let forming = match own.join {
+            Join::Form => forms.then(|| forming::form(raft, others_listed).boxed()),
+            Join::Ask => {
+                Some(joining::ask(raft, others(config, own, security), address(config, own), None).boxed())
+            }
+            Join::Replace(old) => Some(
+                joining::ask(raft, others(config, own, security), address(config, own), Some(old)).boxed(),
+            ),
+            Join::Wait => None,
+        };
+        tokio::spawn(health::watch(parts, forming, failed, stop));
         Ok(node)
     }
 
     /// What answers requests to this node.
     pub(crate) fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    /// Raft itself.
+    #[cfg(test)]
+    pub(super) fn raft(&self) -> &Raft {
+        &self.raft
     }
 
     /// The Raft leader, as far as this node knows.
@@ -161,7 +195,7 @@ impl Node {
     /// Hands the Raft leadership to another member, if this node has it, then stops.
     pub(crate) async fn shutdown(self) {
         if self.failure.borrow().is_none() {
-            self.hand_over().await;
+            office::hand_over(&self.raft, self.timing).await;
         }
         self.abandon().await;
     }
@@ -173,40 +207,18 @@ impl Node {
         }
         self.server.await.ok();
     }
-
-    /// Makes the member with the longest log the Raft leader. Sessions and elections do not notice: without
-    /// it the others would wait for an election timeout.
-    async fn hand_over(&self) {
-        let own = *self.raft.node_id();
-        let Some(heir) = heir(&self.raft, own) else { return };
-        if let Err(error) = self.raft.trigger().transfer_leader(heir).await {
-            tracing::warn!(%error, "cannot hand over the Raft leadership");
-            return;
-        }
-        let mut metrics = self.raft.server_metrics();
-        let handed_over = async {
-            while metrics.borrow_watched().current_leader.is_none_or(|leader| leader == own) {
-                if metrics.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        // Bounded: if the heir does not take it, the others elect somebody after all.
-        tokio::time::timeout(self.timing.election_max * 2, handed_over).await.ok();
-    }
 }
 
-/// The voter whose log is the longest, if `own` is the leader and there is one.
-fn heir(raft: &Raft, own: NodeId) -> Option<NodeId> {
-    let metrics = raft.metrics();
-    let metrics = metrics.borrow_watched();
-    if metrics.current_leader != Some(own) {
-        return None;
-    }
-    let voters: Vec<NodeId> = metrics.membership_config.membership().voter_ids().collect();
-    let replication = metrics.replication.as_ref()?;
-    let others = replication.iter().filter(|(id, _)| **id != own && voters.contains(id));
-    others.max_by_key(|(_, matched)| **matched).map(|(id, _)| *id)
+/// The address of this member, as it is in the list.
+fn address(config: &RaftConfig, own: &NodeConfig) -> String {
+    config.by_id().remove(&own.id).unwrap_or_default()
+}
+
+/// The group as a node sees it that is not in it yet.
+fn others(config: &RaftConfig, own: &NodeConfig, security: &Security) -> Group {
+    let mut members = config.by_id();
+    members.remove(&own.id);
+    Group::new(&config.cluster, &members, None, config.raft.election_max * 2, security)
 }
 
 /// As whom this process is known to its own member.

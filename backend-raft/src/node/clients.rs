@@ -5,18 +5,20 @@ use std::sync::Arc;
 use election_core::ElectionName;
 use election_core::clock::Instant;
 use futures::{StreamExt, stream};
-use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::changes::Changes;
 use super::renewals::known_leader;
 use super::seal::Seal;
 use super::service::{Parts, Reply, fatal};
+use super::status;
 use crate::metering;
-use crate::network::{
-    Answer, Caller, Failure, Item, ItemStream, Request, Response, SessionKey, Status, limits,
-};
+use crate::network::{Answer, Caller, Failure, Item, ItemStream, Request, Response, SessionKey, limits};
 use crate::state_machine::{Command, Outcome, SessionId};
+
+/// The most elections in one answer.
+const CONTESTS: usize = 1000;
 
 /// What clients may ask of a node.
 pub(crate) struct Clients {
@@ -68,7 +70,17 @@ impl Clients {
                 Ok(items) => return Answer::Stream(items),
                 Err(failure) => Err(failure),
             },
-            Request::Status => Ok(Response::Status(self.status())),
+            Request::Status => Ok(Response::Status(status::of(&self.parts))),
+            Request::Change(change) => match self.is_admin(caller) {
+                Ok(()) => Changes::make(&self.parts, change).await,
+                Err(failure) => Err(failure),
+            },
+            Request::Contests { after } => match self.parts.renewals.confirm().await {
+                Ok(()) => Ok(Response::Contests(self.parts.replica.contests(&after, CONTESTS))),
+                Err(failure) => Err(failure),
+            },
+            Request::WatchMembers if self.parts.replica.serving().is_none() => Err(self.not_leader()),
+            Request::WatchMembers => return Answer::Stream(status::watch_members(&self.parts)),
             Request::Backup => match self.backup(caller).await {
                 Ok(items) => return Answer::Stream(items),
                 Err(failure) => Err(failure),
@@ -87,7 +99,10 @@ impl Clients {
             Command::Campaign { candidacy, .. } => (candidacy.session, Outcome::NoSession),
             Command::Withdraw { candidacy, .. } => (candidacy.session, Outcome::Absent),
             Command::CloseSession { session } => (*session, Outcome::Absent),
-            Command::OpenSession { .. } | Command::ExpireSessions { .. } | Command::Remove { .. } => {
+            Command::OpenSession { .. }
+            | Command::ExpireSessions { .. }
+            | Command::Remove { .. }
+            | Command::Enroll { .. } => {
                 return forbidden(
                     "only a campaign, a withdrawal or the end of one's own session is written so",
                 );
@@ -101,12 +116,17 @@ impl Clients {
     }
 
     async fn administer(&self, caller: &Caller, command: Command) -> Reply {
-        if !caller.origin.is_admin() {
-            return forbidden("its certificate is a client's; an administrator's, or a member's, is needed");
-        }
+        self.is_admin(caller)?;
         match command {
             Command::Remove { .. } | Command::CloseSession { .. } => self.write(caller, command).await,
             _ => forbidden("an administrator removes records and ends sessions, nothing else"),
+        }
+    }
+
+    fn is_admin(&self, caller: &Caller) -> Result<(), Failure> {
+        match caller.origin.is_admin() {
+            true => Ok(()),
+            false => forbidden("its certificate is a client's; an administrator's, or a member's, is needed"),
         }
     }
 
@@ -186,16 +206,6 @@ impl Clients {
         Failure::NotLeader { leader: known_leader(&self.parts.raft) }
     }
 
-    fn status(&self) -> Status {
-        let metrics = self.parts.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        Status {
-            formed: metrics.membership_config.membership().voter_ids().next().is_some(),
-            leader: metrics.current_leader,
-            applied: metrics.last_applied.map_or(0, |id| id.index),
-        }
-    }
-
     fn watch_session(
         &self,
         caller: &Caller,
@@ -229,7 +239,7 @@ impl Clients {
     }
 }
 
-async fn write(parts: &Parts, command: Command) -> Reply {
+pub(super) async fn write(parts: &Parts, command: Command) -> Reply {
     let raft = &parts.raft;
     let started = Instant::now();
     loop {

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use election_core::clock::Instant;
 
+use crate::config::RaftTiming;
 use crate::metering;
 use crate::state_machine::{Command, Replica, SessionId};
-use crate::types::{CommittedLeaderId, Raft};
+use crate::types::{CommittedLeaderId, NodeId, Raft};
 
 /// The most sessions that one entry expires.
 const EXPIRED_AT_ONCE: usize = 1000;
@@ -137,4 +138,40 @@ async fn propose(raft: &Raft, leader: CommittedLeaderId, sessions: Vec<SessionId
     let command = Command::ExpireSessions { sessions };
     let sent = raft.write(command).with_leader(leader).responder(responder).await;
     sent.is_ok() && matches!(result.await, Ok(Ok(_)))
+}
+
+/// Makes the member with the longest log the Raft leader, if this node is it. Sessions and elections do not notice:
+/// without it the others would wait for an election timeout.
+pub(super) async fn hand_over(raft: &Raft, timing: RaftTiming) {
+    let own = *raft.node_id();
+    let Some(heir) = heir(raft, own) else { return };
+    if let Err(error) = raft.trigger().transfer_leader(heir).await {
+        tracing::warn!(%error, "cannot hand over the Raft leadership");
+        return;
+    }
+    let mut metrics = raft.server_metrics();
+    let handed_over = async {
+        while metrics.borrow_watched().current_leader.is_none_or(|leader| leader == own) {
+            if metrics.changed().await.is_err() {
+                break;
+            }
+        }
+    };
+    // Bounded: if the heir does not take it, the others elect somebody after all.
+    tokio::time::timeout(timing.election_max * 2, handed_over).await.ok();
+}
+
+/// The voter whose log is the longest, if `own` is the leader and there is one.
+fn heir(raft: &Raft, own: NodeId) -> Option<NodeId> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    if metrics.current_leader != Some(own) {
+        return None;
+    }
+    let voters: Vec<NodeId> = metrics.membership_config.membership().voter_ids().collect();
+    let replication = metrics.replication.as_ref()?;
+    let others = replication.iter().filter(|(id, _)| **id != own && voters.contains(id));
+    // Of those with the same log the one that was heard from last: in a quiet group the dead have all of it, too.
+    let heard = |id: &NodeId| metrics.heartbeat.as_ref()?.get(id)?.as_ref().map(|at| **at);
+    others.max_by_key(|(id, matched)| (**matched, heard(id))).map(|(id, _)| *id)
 }

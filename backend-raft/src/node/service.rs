@@ -10,14 +10,17 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use openraft::raft::TransferLeaderRequest;
 
+use super::acquaintance::recognise;
+use super::changes::Changes;
 use super::clients::Clients;
 use super::renewals::Renewals;
+use crate::config::RaftTiming;
 use crate::network::{
-    Answer, Caller, Failure, Handler, Hello, Identity, Local, Origin, Refused, Request, Response, Sender,
-    SnapshotPart, Transfer,
+    Answer, Caller, Failure, Handler, Hello, Identity, Local, Origin, Peers, Refused, Request, Response,
+    Sender, SnapshotPart, Transfer,
 };
-use crate::state_machine::Replica;
-use crate::store::{Identity as Own, LogStore};
+use crate::state_machine::{Replica, Stage};
+use crate::store::{Identity as Own, Incarnation, LogStore};
 use crate::types::{NodeId, Raft, Snapshot};
 
 /// The largest snapshot that is accepted.
@@ -28,11 +31,16 @@ pub(super) type Reply = Result<Response, Failure>;
 /// What a service is made of.
 pub(crate) struct Parts {
     pub(crate) identity: Own,
-    pub(crate) members: Vec<NodeId>,
+    /// Whether it was started to join a group.
+    pub(crate) joins: bool,
     pub(crate) raft: Raft,
+    pub(crate) peers: Peers,
     pub(crate) replica: Replica,
     pub(crate) log: LogStore,
     pub(crate) renewals: Renewals,
+    /// Changes of the members, while it is the Raft leader.
+    pub(crate) changes: Changes,
+    pub(crate) timing: RaftTiming,
     /// No vote is given before this moment: see [`Service::may_vote`].
     pub(crate) votes_from: Instant,
     /// How long a write or a quorum round may take.
@@ -67,8 +75,7 @@ fn speaks_for(request: &Request) -> Option<NodeId> {
 
 impl Service {
     /// A service made of these parts.
-    pub(crate) fn new(parts: Parts) -> Self {
-        let parts = Arc::new(parts);
+    pub(crate) fn new(parts: Arc<Parts>) -> Self {
         Self { clients: Clients::new(parts.clone()), parts, arriving: Mutex::default() }
     }
 
@@ -80,6 +87,16 @@ impl Service {
             return Ok(());
         }
         if Instant::now() < self.parts.votes_from { Err(Failure::Embargo) } else { Ok(()) }
+    }
+
+    /// Whoever was removed does not take part any more, and is told.
+    fn is_removed(&self, id: NodeId) -> Option<Refused> {
+        #[cfg(zoo)]
+        if election_core::zoo::planted("raft-removed-member-not-told") {
+            return None;
+        }
+        let removed = self.parts.replica.stage(id) == Some(Stage::Removed);
+        removed.then(|| Refused::Removed { id, free: self.parts.replica.used_ids().0 })
     }
 
     async fn raft(&self, sender: NodeId, request: Request) -> Reply {
@@ -160,20 +177,31 @@ impl Handler for Service {
         if !origin.is_node(id) {
             return Err(Refused::Identity { shown: format!("{origin}.{}", own.cluster), claimed: claimed() });
         }
-        if !self.parts.members.contains(&id) {
-            return Err(Refused::Stranger { id });
-        }
         if id == own.node {
             return Err(Refused::Incarnation { id });
         }
-        match self.parts.log.recognise(id, incarnation).await {
+        if let Some(refused) = self.is_removed(id) {
+            return Err(refused);
+        }
+        // An id that this node has not heard of may be that of a member which the others have let in meanwhile, and
+        // which leads by now: to turn it away would be to stay behind for good.
+        match recognise(&self.parts.replica, &self.parts.log, id, incarnation).await {
             Ok(true) => Ok(origin),
             Ok(false) => Err(Refused::Incarnation { id }),
             Err(error) => Err(Refused::Unable { why: error.to_string() }),
         }
     }
 
+    fn incarnation(&self) -> Incarnation {
+        self.parts.identity.incarnation
+    }
+
     async fn handle(&self, caller: Arc<Caller>, request: Request) -> Answer {
+        if let Sender::Member { id, .. } = caller.sender
+            && let Some(refused) = self.is_removed(id)
+        {
+            return Answer::Once(Err(Failure::Removed(refused)));
+        }
         match (caller.sender, request) {
             // What else a member wants of the group, it asks as a client.
             (Sender::Member { .. }, Request::Status) => self.clients.serve(&caller, Request::Status).await,

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use election_core::{MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use serde::{Deserialize, Serialize};
 
+use crate::store::Incarnation;
+use crate::types::NodeId;
+
 /// A session: the log index of the entry that opened it. Never reused.
 pub(crate) type SessionId = u64;
 
@@ -78,6 +81,14 @@ pub(crate) enum Command {
         /// The election.
         election: String,
     },
+    /// Gives a member's id to a data directory, for good: see [`Roll`](super::roll::Roll). Repeated for the same one
+    /// it answers the same.
+    Enroll {
+        /// The id.
+        node: NodeId,
+        /// The data directory.
+        incarnation: Incarnation,
+    },
 }
 
 /// The shortest and the longest TTL of a session, in milliseconds.
@@ -90,7 +101,10 @@ impl Command {
         let names: &[&str] = match self {
             Self::OpenSession { ttl_ms, .. } if !TTL_BOUNDS_MS.contains(ttl_ms) => return Err(Refusal::Ttl),
             Self::Campaign { value, .. } if value.len() > MAX_VALUE_BYTES => return Err(Refusal::Value),
-            Self::OpenSession { .. } | Self::CloseSession { .. } | Self::ExpireSessions { .. } => &[],
+            Self::OpenSession { .. }
+            | Self::CloseSession { .. }
+            | Self::ExpireSessions { .. }
+            | Self::Enroll { .. } => &[],
             Self::Campaign { election, id, .. } => &[election, id],
             Self::Withdraw { election, .. } | Self::Remove { election, .. } => &[election],
         };
@@ -108,6 +122,7 @@ impl fmt::Display for Command {
             Self::Campaign { candidacy, election, .. } => write!(f, "campaign {candidacy} in {election}"),
             Self::Withdraw { candidacy, election, .. } => write!(f, "withdraw {candidacy} from {election}"),
             Self::Remove { candidacy, election } => write!(f, "remove {candidacy} from {election}"),
+            Self::Enroll { node, .. } => write!(f, "enroll node {node}"),
         }
     }
 }
@@ -139,6 +154,8 @@ pub(crate) enum Outcome {
     NoSession,
     /// A limit of the state machine was hit; nothing changed.
     Refused(Refusal),
+    /// The id belongs to the data directory.
+    Enrolled,
 }
 
 /// Why a command was refused.
@@ -166,6 +183,10 @@ pub(crate) enum Refusal {
     Bytes,
     /// The records of one client are too long, taken together.
     BytesOfOne,
+    /// The id belongs to another data directory.
+    IdTaken,
+    /// The id was a member's that was removed.
+    IdRemoved,
 }
 
 impl fmt::Display for Refusal {
@@ -188,6 +209,14 @@ impl fmt::Display for Refusal {
             Self::Candidates => "the election has the most candidates it may (10,000): withdraw some",
             Self::Bytes => {
                 "the group's records hold the most bytes they may (256 MiB): give shorter values, or withdraw some"
+            }
+            Self::IdTaken => {
+                "its id belongs to another data directory, and no id is ever used twice (a node that lost its disk may \
+                 have forgotten a vote): start it under a new id"
+            }
+            Self::IdRemoved => {
+                "its id was that of a member that was removed, and no id is ever used twice: start it under a new id, \
+                 with an empty data directory"
             }
             Self::BytesOfOne => {
                 "this client's records hold the most bytes they may (128 MiB): give shorter values, or withdraw some"

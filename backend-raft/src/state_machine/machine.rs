@@ -59,9 +59,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     Outcome::Nothing
                 }
                 EntryPayload::Membership(membership) => {
-                    let mut inner = self.replica.lock();
-                    inner.applied = Some(id);
-                    inner.membership = Membership::new(Some(id), membership);
+                    self.replica.change_members(id, Membership::new(Some(id), membership));
                     Outcome::Nothing
                 }
             };

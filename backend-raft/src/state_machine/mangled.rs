@@ -29,7 +29,7 @@ fn snapshot() -> Vec<u8> {
             apply(&Command::Withdraw { candidacy, floor: 0, election });
         }
     }
-    postcard::to_stdvec(&state).unwrap()
+    state.encode().unwrap()
 }
 
 /// Does with a state all that a node does.

@@ -7,11 +7,13 @@ mod command;
 mod deadlines;
 mod holdings;
 mod hub;
+mod look;
 mod machine;
 #[cfg(test)]
 mod mangled;
 mod queue;
 mod replica;
+mod roll;
 mod session;
 mod state;
 mod telling;
@@ -23,6 +25,7 @@ pub(crate) use command::{CandidacyId, Command, Outcome, Refusal, SessionId, TTL_
 pub(crate) use hub::{SessionEvent, View};
 pub(crate) use machine::Machine;
 pub(crate) use replica::Replica;
+pub(crate) use roll::Stage;
 pub(crate) use session::KEY_BITS;
 pub(crate) use state::State;
-pub(crate) use views::{Place, Standing};
+pub(crate) use views::{Contest, Member, Place, Standing};

@@ -8,10 +8,12 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::command::{Command, Effect, Outcome, SessionId};
 use super::deadlines::Deadlines;
 use super::hub::{Hub, SessionEvent, View};
+use super::roll::Stage;
 use super::state::State;
 use super::telling;
-use super::views::{Place, Totals};
-use crate::types::{CommittedLeaderId, LogId, Membership};
+use super::views::{Contest, Member, Place, Totals};
+use crate::store::Incarnation;
+use crate::types::{CommittedLeaderId, LogId, Membership, NodeId};
 
 /// What one lock protects. The deadlines are in here, and not beside it, because marking a session as
 /// expiring, renewing it and applying its end must exclude each other.
@@ -57,6 +59,20 @@ pub(crate) struct Replica {
     inner: Arc<Mutex<Inner>>,
     /// Rung when the earliest deadline may have changed.
     changed: Arc<Notify>,
+    /// The members, as far as applied: none before the group is formed.
+    members: Arc<watch::Sender<Vec<Member>>>,
+}
+
+/// The members in a membership.
+fn listed(membership: &Membership) -> Vec<Member> {
+    let membership = membership.membership();
+    let votes: Vec<NodeId> = membership.voter_ids().collect();
+    let member = |(id, node): (&NodeId, &openraft::BasicNode)| Member {
+        id: *id,
+        address: node.addr.clone(),
+        votes: votes.contains(id),
+    };
+    membership.nodes().map(member).collect()
 }
 
 impl Replica {
@@ -90,8 +106,22 @@ impl Replica {
         outcome
     }
 
+    /// Applies an entry that changes the members.
+    pub(super) fn change_members(&self, id: LogId, membership: Membership) {
+        let members = listed(&membership);
+        let mut inner = self.lock();
+        inner.applied = Some(id);
+        inner.membership = membership;
+        inner.state.set_members(members.iter().map(|member| member.id));
+        self.members.send_replace(members);
+    }
+
     /// Replaces the state by a snapshot. Watchers are cut off: they read the state anew.
-    pub(super) fn install(&self, state: State, applied: Option<LogId>, membership: Membership) {
+    pub(super) fn install(&self, mut state: State, applied: Option<LogId>, membership: Membership) {
+        let members = listed(&membership);
+        // A snapshot of before there was a roll says who the members are only here.
+        state.set_members(members.iter().map(|member| member.id));
+        self.members.send_replace(members);
         let mut inner = self.lock();
         inner.state = state;
         inner.applied = applied;
@@ -190,6 +220,37 @@ impl Replica {
     pub(crate) fn view(&self, election: &str) -> View {
         let inner = self.lock();
         View { at: inner.at(), leader: inner.state.leader(election) }
+    }
+
+    /// The members, as far as this copy knows, and their changes.
+    pub(crate) fn members(&self) -> watch::Receiver<Vec<Member>> {
+        self.members.subscribe()
+    }
+
+    /// Where a member's id stands; `None` if it was never used.
+    pub(crate) fn stage(&self, id: NodeId) -> Option<Stage> {
+        self.lock().state.roll().stage(id)
+    }
+
+    /// The data directory that a member's id belongs to, if this copy knows.
+    pub(crate) fn incarnation(&self, id: NodeId) -> Option<Incarnation> {
+        self.lock().state.roll().incarnation(id)
+    }
+
+    /// An id that was never used, and all that were.
+    pub(crate) fn used_ids(&self) -> (NodeId, Vec<NodeId>) {
+        let inner = self.lock();
+        (inner.state.roll().free(), inner.state.roll().ids().collect())
+    }
+
+    /// Elections by name, those after `after`, and no more than `most` of them.
+    pub(crate) fn contests(&self, after: &str, most: usize) -> Vec<Contest> {
+        self.lock().state.contests(after, most)
+    }
+
+    /// How many sessions there are, and how many elections.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        self.lock().state.counts()
     }
 
     /// What opened a session that this copy knows.

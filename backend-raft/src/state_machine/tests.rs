@@ -216,6 +216,25 @@ fn bounds_are_refused_and_change_nothing() {
     assert_eq!(machine.state, before);
 }
 
+#[test]
+fn a_snapshot_keeps_the_ids_that_were_used_and_one_of_before_can_be_read() {
+    let mut machine = Machine::default();
+    machine.open();
+    let before = postcard::to_stdvec(&machine.state).unwrap();
+    assert_eq!(State::decode(&before).unwrap(), machine.state, "as it was written when there was no roll");
+    machine.state.set_members([1, 2, 3]);
+    assert_eq!(machine.apply(Command::Enroll { node: 3, incarnation: 30 }), Outcome::Enrolled);
+    machine.state.set_members([1, 2]);
+    let mut restored = State::decode(&machine.state.encode().unwrap()).unwrap();
+    assert_eq!(restored, machine.state);
+    let again = Command::Enroll { node: 3, incarnation: 31 };
+    assert_eq!(restored.apply(99, &again, &mut Vec::new()), Outcome::Refused(Refusal::IdRemoved));
+    // What comes after it is no snapshot of ours.
+    let mut longer = machine.state.encode().unwrap();
+    longer.push(0);
+    assert!(State::decode(&longer).is_err());
+}
+
 /// Commands over few names, so that they meet.
 fn any_command() -> impl Strategy<Value = Command> {
     let candidacy = || (1..6u64, 0..6u64).prop_map(|(session, number)| CandidacyId { session, number });
@@ -230,6 +249,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         4 => (candidacy(), 0..4u64, election())
             .prop_map(|(candidacy, floor, election)| Command::Withdraw { candidacy, floor, election }),
         1 => (candidacy(), election()).prop_map(|(candidacy, election)| Command::Remove { candidacy, election }),
+        1 => (1..4u64, 0..3u128).prop_map(|(node, incarnation)| Command::Enroll { node, incarnation }),
     ]
 }
 
@@ -249,7 +269,7 @@ fn a_withdrawal_that_comes_to_nothing_is_counted_like_any_other() {
     });
     machine.apply(Command::Withdraw { candidacy: at(0), floor: 0, election: "e".into() });
     machine.apply(Command::Withdraw { candidacy: at(3), floor: 1, election: "ee".into() });
-    let restored = State::decode(&postcard::to_stdvec(&machine.state).unwrap()).unwrap();
+    let restored = State::decode(&machine.state.encode().unwrap()).unwrap();
     assert_eq!(restored, machine.state);
 }
 
@@ -289,7 +309,7 @@ proptest! {
                     prop_assert!(known, "{} has a seat without a session in {}", seat.candidacy, name);
                 }
             }
-            let bytes = postcard::to_stdvec(&machine.state).unwrap();
+            let bytes = machine.state.encode().unwrap();
             prop_assert_eq!(&State::decode(&bytes).unwrap(), &machine.state);
         }
     }

@@ -46,3 +46,27 @@ pub(crate) struct Totals {
     /// Candidates in all queues, the leaders included.
     pub(crate) candidacies: u64,
 }
+
+/// An election in a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contest {
+    /// Its name.
+    pub(crate) election: String,
+    /// The leader's candidate id, if there is a leader.
+    pub(crate) leader: Option<String>,
+    /// Its token.
+    pub(crate) token: Option<u64>,
+    /// How many candidates there are, the leader included.
+    pub(crate) candidates: u64,
+}
+
+/// A member of the group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Member {
+    /// Its id.
+    pub(crate) id: u64,
+    /// `host:port`, as it was given when it became one.
+    pub(crate) address: String,
+    /// Whether it votes; else it is still learning.
+    pub(crate) votes: bool,
+}

@@ -51,6 +51,7 @@ impl LogStore {
                 memory.vote = row("vote")?.map(|row| row::decode(row.value())).transpose()?;
                 memory.committed = row("committed")?.map(|row| row::decode(row.value())).transpose()?;
                 memory.purged = row("purged")?.map(|row| row::decode(row.value())).transpose()?;
+                memory.removal = row("removed")?.map(|row| row::decode(row.value())).transpose()?;
                 memory.last = memory.purged;
             }
             Err(redb::TableError::TableDoesNotExist(_)) => {}
@@ -86,8 +87,21 @@ impl LogStore {
         Ok(self.directory.len(super::DATABASE)?.unwrap_or(0))
     }
 
+    /// Notes, on disk, that this node was removed from its group, and an id that was free then.
+    pub(crate) async fn note_removal(&self, free: u64) -> io::Result<()> {
+        let row = row::encode(&free)?;
+        self.durable(|done| Job::Mark { key: "removed", row, done: Some(done) }).await?;
+        self.lock().removal = Some(free);
+        Ok(())
+    }
+
+    /// Whether this node was removed from its group: then, an id that was free at that time.
+    pub(crate) fn removal(&self) -> Option<u64> {
+        self.lock().removal
+    }
+
     /// Whether nothing was ever voted or logged.
-    pub(super) fn is_pristine(&self) -> bool {
+    pub(crate) fn is_pristine(&self) -> bool {
         let memory = self.lock();
         memory.vote.is_none() && memory.last.is_none()
     }

@@ -17,6 +17,8 @@ pub(super) struct Memory {
     pub(super) committed: Option<LogId>,
     pub(super) purged: Option<LogId>,
     pub(super) last: Option<LogId>,
+    /// That the node was removed from its group, and an id that was free then.
+    pub(super) removal: Option<u64>,
     /// The newest entries, without a gap, and their sizes: all that are not on disk yet, and some that are.
     pub(super) tail: VecDeque<(Entry, usize)>,
     tail_bytes: usize,

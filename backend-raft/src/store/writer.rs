@@ -16,7 +16,7 @@ use crate::metering;
 use crate::types::TypeConfig;
 
 pub(super) const LOG: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("log");
-/// Single records: `vote`, `committed`, `purged`.
+/// Single records: `vote`, `committed`, `purged`, `removed`.
 pub(super) const MARKS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("marks");
 
 /// A change to be made durable, and whom to tell.

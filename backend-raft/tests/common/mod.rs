@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
 pub(crate) mod certificates;
+pub(crate) mod changing;
 pub(crate) mod raw;
 pub(crate) mod steady;
 pub(crate) mod worker;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -101,6 +103,12 @@ impl Process {
         Self { child, lines, log }
     }
 
+    /// Ends it without warning.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -164,6 +172,8 @@ pub(crate) struct Cluster {
     pub(crate) dir: TempDir,
     pub(crate) members: Vec<String>,
     parameters: String,
+    /// The command lines of those that joined later.
+    joined: BTreeMap<u64, String>,
     /// Who signed the members' certificates, if they have any.
     authority: Option<Authority>,
 }
@@ -214,6 +224,7 @@ impl Cluster {
             members,
             parameters: parameters.into(),
             nodes,
+            joined: BTreeMap::new(),
             authority: None,
         }
     }
@@ -241,8 +252,64 @@ impl Cluster {
     /// Starts a node.
     pub(crate) fn start_node(&mut self, id: u64) {
         let log = self.dir.path().join(format!("node-{id}.log"));
-        let process = Process::start(&self.url(id, &self.data(id)), log);
+        let url = self.joined.get(&id).cloned().unwrap_or_else(|| self.url(id, &self.data(id)));
+        let process = Process::start(&url, log);
         self.nodes[id as usize - 1] = Some(process);
+    }
+
+    /// Starts a node that is to join, at a new address, which it answers. It is given the list of those who formed the
+    /// group, and itself.
+    pub(crate) fn join(&mut self, id: u64, how: &str) -> String {
+        let address = format!("127.0.0.1:{}", free_ports(1)[0]);
+        if let Some(authority) = &self.authority {
+            authority.node(id, "election");
+        }
+        let list = |from: &[String]| from.join(",");
+        let url = self.url(id, &self.data(id));
+        let with_own = format!("{},{id}@{address}", list(&self.members));
+        let url = url.replacen(&list(&self.members), &with_own, 1) + "&" + how;
+        self.joined.insert(id, url);
+        self.nodes.resize_with(self.nodes.len().max(id as usize), || None);
+        self.start_node(id);
+        address
+    }
+
+    /// Starts nothing under this id any more: waits for the end of its process, and answers whether it was a success
+    /// and what it has logged.
+    pub(crate) fn ended(&mut self, id: u64) -> (bool, String) {
+        let mut process = self.nodes[id as usize - 1].take().unwrap();
+        let status = process.wait();
+        (status.success(), process.log())
+    }
+
+    /// How often any node has logged `text`.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let logs = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|end| end == "log"));
+        logs.map(|path| {
+            String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).matches(text).count()
+        })
+        .sum()
+    }
+
+    /// Waits until nodes have logged `text` more often than `seen` times.
+    pub(crate) async fn logs_more(&self, text: &str, seen: usize) {
+        let looked = tokio::time::timeout(PATIENCE, async {
+            while self.count(text) <= seen {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(looked.await.is_ok(), "nobody logs {text:?} once more");
+    }
+
+    /// Waits until a node has logged `text`.
+    pub(crate) async fn logs_somewhere(&self, text: &str) {
+        self.logs_more(text, 0).await;
+    }
+
+    /// The ids of all that run.
+    pub(crate) fn running(&self) -> Vec<u64> {
+        (1..).zip(&self.nodes).filter_map(|(id, node)| node.as_ref().map(|_| id)).collect()
     }
 
     /// Starts any command line, logging under `name`.
@@ -301,7 +368,7 @@ impl Cluster {
                 let log = self.dir.path().join(format!("node-{id}.log"));
                 (self.nodes[id as usize - 1].is_some() && holds_office(&log)).then_some(id)
             };
-            if let Some(leader) = (1..=3).find_map(office) {
+            if let Some(leader) = (1..=self.nodes.len() as u64).find_map(office) {
                 return leader;
             }
             let waited = Instant::now().saturating_duration_since(started);

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::certificates::Files;
 
 pub(crate) const MAGIC: u32 = 0x454c_5246;
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) enum Sender {
@@ -50,14 +50,19 @@ pub(crate) enum Refused {
     Cluster { theirs: String, ours: String },
     Node { theirs: u64, ours: u64 },
     Incarnation { id: u64 },
-    Stranger { id: u64 },
+    Removed { id: u64, free: u64 },
     Unable { why: String },
     Plaintext,
     Identity { shown: String, claimed: String },
     Full { what: String },
 }
 
-pub(crate) type Greeting = Result<(), Refused>;
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Welcome {
+    pub(crate) incarnation: u128,
+}
+
+pub(crate) type Greeting = Result<Welcome, Refused>;
 
 /// The requests, as far as they are needed; those before it only keep the place.
 #[derive(Debug, Serialize)]

@@ -92,6 +92,14 @@ pub(crate) const ZOO: &[Defect] = zoo! {
         "backend-raft" "lib" "store::torture::no_byte_rots_unseen";
     ByName "raft-lost-commit-unnoticed": "a database that went back to an older commit is taken for whole",
         "backend-raft" "lib" "store::torture::no_byte_rots_unseen";
+    ByName "raft-snapshot-forgets-used-ids": "a snapshot does not say which members' ids were used before",
+        "backend-raft" "ids" "a_lost_disk_comes_back_under_a_new_id_only_and_no_id_is_used_twice";
+    ByName "raft-any-disk-will-do": "a member that lost its disk goes on under its old id",
+        "backend-raft" "ids" "a_lost_disk_comes_back_under_a_new_id_only_and_no_id_is_used_twice";
+    ByName "raft-change-left-half-done": "a leader does not finish the change of members that the one before it began",
+        "backend-raft" "lib" "node::changing::a_change_that_was_left_half_done_is_finished";
+    ByName "raft-removed-member-not-told": "a member that was removed is still listened to, and not told",
+        "backend-raft" "members" "a_member_is_added_replaced_and_removed_and_no_leadership_is_lost";
 
     ByTest "idempotency-key-with-token": "the key of a charge contains the token, so that a successor charges again",
         "examples" "billing" "audit::a_key_that_contains_the_token_charges_twice";

@@ -1,0 +1,86 @@
+//! How a node that is to join asks to be let in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use election_core::Backoff;
+use openraft::async_runtime::WatchReceiver;
+
+use super::service::Parts;
+use crate::error::NodeError;
+use crate::network::{CallError, Change, Failure, Group, Request};
+use crate::types::{NodeId, Raft};
+
+/// How long one question may take. It may take longer to copy the state: whoever asks again waits for the same change.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks until this node is a voter, or the group will not have it. Asked twice, also after a restart in the middle,
+/// it does no harm.
+pub(super) async fn ask(
+    raft: Raft,
+    group: Group,
+    address: String,
+    replaces: Option<NodeId>,
+) -> Result<(), NodeError> {
+    let node = *raft.node_id();
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    loop {
+        if votes(&raft) {
+            return Ok(());
+        }
+        let change = Change::Add { node, address: address.clone(), replaces };
+        let error = match group.call(Request::Change(change), PATIENCE).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let not_admitted =
+            |why: &dyn std::fmt::Display| NodeError::NotAdmitted { node, why: why.to_string() };
+        match &error.last {
+            CallError::Failure(Failure::Never { why }) => return Err(not_admitted(why)),
+            CallError::Refused(refused) if refused.is_lasting() => return Err(not_admitted(refused)),
+            CallError::Failure(Failure::Forbidden { why }) => return Err(not_admitted(why)),
+            _ => tracing::warn!(
+                %error,
+                "cannot join the group yet: is it up? (those who form a group are started without join)"
+            ),
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
+    }
+}
+
+/// Makes sure that a data directory with a past is of the group in the list: that group has, or had, one of the others
+/// in the list. Waits for ever if it is, or if it cannot be known without a majority.
+pub(super) async fn check_past(parts: Arc<Parts>) -> NodeError {
+    let (node, list) = (parts.identity.node, parts.peers.list());
+    let mut metrics = parts.raft.metrics();
+    // Whoever was a member before this membership is on the roll once it is applied.
+    let members = metrics.borrow_watched().membership_config.clone();
+    loop {
+        if metrics.borrow_watched().last_applied.as_ref() >= members.log_id().as_ref() {
+            break;
+        }
+        if metrics.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+    let (_, used) = parts.replica.used_ids();
+    let others: Vec<NodeId> = list.keys().copied().filter(|id| *id != node).collect();
+    if members.log_id().is_none() || others.is_empty() || others.iter().any(|id| used.contains(id)) {
+        std::future::pending::<()>().await;
+    }
+    let known: Vec<String> =
+        members.membership().nodes().map(|(id, at)| format!("{id}@{}", at.addr)).collect();
+    let why = format!(
+        "its data directory is that of a member of another group ({}), in which none of the other members in its list \
+         ever was: give it an empty data directory, or the right list",
+        known.join(",")
+    );
+    NodeError::NotAdmitted { node, why }
+}
+
+/// Whether this node votes, as far as it knows.
+pub(super) fn votes(raft: &Raft) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    metrics.membership_config.membership().voter_ids().any(|id| id == *raft.node_id())
+}
