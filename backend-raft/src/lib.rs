@@ -57,6 +57,9 @@ pub use config::{Join, NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
 pub use metering::serve_metrics;
+#[cfg(feature = "hot")]
+#[doc(hidden)]
+pub use state_machine::hot;
 pub use status::{ElectionStatus, GroupStatus, MemberStatus, Progress, Role};
 pub use transport::{TlsFiles, Transport};
 

@@ -46,7 +46,7 @@ async fn until(addresses: &[String], metric: &str, wanted: impl Fn(f64) -> bool)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_is_scraped_and_a_takeover_is_read_from_its_log() {
-    let cluster = Cluster::prepare("profile=default&snapshot_every=50&keep_entries=10");
+    let cluster = Cluster::prepare("profile=wan&snapshot_every=50&keep_entries=10");
     let addresses: Vec<String> = free_ports(3).iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let start = |id: u64, metrics: &String| {
         let (url, log) = (cluster.url(id, &cluster.data(id)), cluster.dir.path().join(format!("{id}.log")));

@@ -6,6 +6,8 @@
 mod command;
 mod deadlines;
 mod holdings;
+#[cfg(feature = "hot")]
+pub mod hot;
 mod hub;
 mod look;
 mod machine;
