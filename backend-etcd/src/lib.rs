@@ -40,6 +40,9 @@ mod elector;
 mod error;
 mod feed;
 mod fence;
+#[cfg(feature = "hot")]
+#[doc(hidden)]
+pub mod hot;
 mod keeper;
 mod keys;
 #[cfg(test)]

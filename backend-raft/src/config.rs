@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use election_core::{Error, Result, Timing};
 
+use crate::timing;
 use crate::transport::Transport;
 use crate::types::NodeId;
 
@@ -93,13 +94,15 @@ pub struct RaftTiming {
 /// A named set of timings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Profile {
-    /// One rack or one availability zone: heartbeat 10 ms, election 30–60 ms, session 100 ms.
+    /// One rack or one availability zone: heartbeat 10 ms, election 30–60 ms, session 100 ms. A crash of the Raft
+    /// leader ends every leadership.
     Lan,
-    /// One region: heartbeat 50 ms, election 150–300 ms, session 350 ms. A crashed leader is replaced within
-    /// a second, also if the Raft leader crashed with it.
+    /// One region: heartbeat 25 ms, election 60–120 ms, session 550 ms. A crashed leader is replaced within
+    /// a second, also if the Raft leader crashed with it; leaderships elsewhere survive that.
     #[default]
     Default,
-    /// Between regions: heartbeat 300 ms, election 1–2 s, session 5 s.
+    /// Between regions: heartbeat 300 ms, election 750–1500 ms, session 5 s. Leaderships survive a crash of the
+    /// Raft leader.
     Wan,
 }
 
@@ -114,8 +117,8 @@ impl Profile {
         };
         match self {
             Self::Lan => timing(10, 30, 60),
-            Self::Default => timing(50, 150, 300),
-            Self::Wan => timing(300, 1000, 2000),
+            Self::Default => timing(25, 60, 120),
+            Self::Wan => timing(300, 750, 1500),
         }
     }
 
@@ -124,7 +127,7 @@ impl Profile {
     pub fn ttl(self) -> Duration {
         Duration::from_millis(match self {
             Self::Lan => 100,
-            Self::Default => 350,
+            Self::Default => 550,
             Self::Wan => 5000,
         })
     }
@@ -139,7 +142,7 @@ impl RaftConfig {
             cluster: "election".into(),
             node: None,
             raft: Profile::Default.raft(),
-            session: Timing::for_ttl(Profile::Default.ttl()),
+            session: timing::session(Profile::Default.ttl()),
             patience: Duration::from_secs(5),
             transport: Transport::default(),
         }
@@ -156,14 +159,14 @@ impl RaftConfig {
     #[must_use]
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.raft = profile.raft();
-        self.session = Timing::for_ttl(profile.ttl());
+        self.session = timing::session(profile.ttl());
         self
     }
 
     /// The same with sessions of this TTL.
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
-        self.session = Timing::for_ttl(ttl);
+        self.session = timing::session(ttl);
         self
     }
 

@@ -65,6 +65,7 @@ impl RaftCoordinator {
     pub async fn connect(config: RaftConfig) -> Result<Self> {
         config.validate()?;
         let security = config.security()?;
+        tracing::info!(members = config.members.len(), "{}", config.outlook());
         let node = match &config.node {
             Some(own) => Some(Node::start(&config, own, &security).await?),
             None => None,

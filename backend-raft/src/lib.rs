@@ -26,6 +26,7 @@
 //! ```
 
 mod admin;
+mod backup;
 mod candidacy;
 mod config;
 mod elector;
@@ -44,14 +45,19 @@ mod session;
 mod state_machine;
 mod status;
 mod store;
+mod timing;
 mod transport;
 mod types;
 mod url;
 
 pub use admin::{Place, RaftAdmin};
+pub use backup::Backup;
 pub use config::{Join, NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
+#[cfg(feature = "hot")]
+#[doc(hidden)]
+pub use state_machine::hot;
 pub use status::{ElectionStatus, GroupStatus, MemberStatus, Progress, Role};
 pub use transport::{TlsFiles, Transport};
 

@@ -118,7 +118,13 @@ fn requests() -> Vec<Request> {
         Request::WatchSession { session, key },
         Request::Observe { election: "billing".into() },
         Request::Status,
-        Request::Change(Change::Add { node: 4, address: "h:1".into(), replaces: Some(2) }),
+        Request::Backup,
+        Request::Change(Change::Add {
+            node: 4,
+            address: "h:1".into(),
+            replaces: Some(2),
+            incarnation: Some(7),
+        }),
         Request::Change(Change::Remove { node: 2, force: false }),
         Request::WatchMembers,
         Request::Contests { after: "billing".into() },
@@ -171,6 +177,7 @@ fn downs() -> Vec<Down> {
         Item::Session(SessionEvent::State { at: 9, standings: vec![Standing { number: 1, token: Some(8) }] }),
         Item::Session(SessionEvent::Gone),
         Item::View(View { at: 300, leader: None }),
+        Item::Backup { length: 300, part: vec![5; 40].into() },
         Item::Members(vec![member]),
     ];
     let mut downs = vec![Down::End { id: 300 }, Down::Pong, Down::Bye { why: "because".into() }];

@@ -38,6 +38,9 @@ mod entry;
 mod error;
 mod feed;
 mod fence;
+#[cfg(feature = "hot")]
+#[doc(hidden)]
+pub mod hot;
 mod lookout;
 mod observe;
 mod owner;

@@ -17,7 +17,7 @@ fn main() {
 fn cycle(suite: &mut Suite) {
     for setting in settings(&suite.servers()) {
         let rig = suite.rig(setting);
-        for &candidates in suite.cases(&[1, 8, 64]) {
+        for &candidates in suite.cases(&[1, 8, 64, 512]) {
             let mut figure = Figure::new(setting, candidates, Goal::AtLeast(0.9));
             figure.elements = candidates as u64;
             if setting.backend.is_embedded() {

@@ -23,7 +23,7 @@ fn main() {
 fn observe(suite: &mut Suite) {
     for setting in settings(&suite.servers()) {
         let rig = suite.rig(setting);
-        for &observers in suite.cases(&[1, 100]) {
+        for &observers in suite.cases(&[1, 100, 1000]) {
             let mut figure = Figure::new(setting, observers, Goal::Free);
             figure.samples = 20;
             if setting.backend != Backend::Memory {

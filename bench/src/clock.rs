@@ -19,3 +19,10 @@ pub fn now_ns() -> u64 {
 pub fn since(start: u64) -> Duration {
     Duration::from_nanos(now_ns().saturating_sub(start))
 }
+
+/// Seconds since 1970 on the wall clock: a date for a reader, which nothing is computed from.
+#[must_use]
+pub fn unix_seconds() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    u64::try_from(now.tv_sec).unwrap_or_default()
+}

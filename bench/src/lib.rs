@@ -6,17 +6,23 @@
 //! | [`suite`] | the benches of one target, run by criterion, and the closing table of ratios |
 //! | [`rig`] | what is measured: a backend on one or three servers, which it starts itself |
 //! | [`raw`] | the raw limit of the same servers, disk and loopback |
-//! | [`relay`], [`worker`] | two candidates that hand over; processes that can be killed |
+//! | [`relay`], [`takeover`], [`worker`] | two candidates that hand over; a leader that fails; processes that can be killed |
+//! | [`soak`] | elections come and go, and the process must stay as it was |
+//! | [`memory`] | what this process holds: bytes, tasks, files, threads |
 //! | [`clock`] | the clock of every figure |
 //!
 //! `cargo bench -p bench --features etcd,zk,raft` measures everything, `cargo test -p bench --all-features` runs
-//! each bench once. `BENCH_SERVERS=1` leaves the groups of three out.
+//! each bench once. `BENCH_QUICK=1` measures what matters most, in minutes; `BENCH_SERVERS=1` leaves the groups of
+//! three out; a filter after `--` picks figures by name, e.g. `cycle/etcd`. `cargo xtask report` makes a page of it.
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod driver;
+pub mod memory;
 pub mod raw;
 pub mod relay;
 pub mod rig;
+pub mod soak;
 pub mod suite;
+pub mod takeover;
 pub mod worker;

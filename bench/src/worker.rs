@@ -7,13 +7,25 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Longer than any failover or start; whoever waits longer has found a defect.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running driver, killed when dropped. It ends by itself if this process dies: its input ends then.
+/// Told to a `driver` that must not outlive the thread that started it: one that is paused does not see its input end.
+const BOUND: &str = "DRIVER_BOUND";
+
+/// For the program `driver`: asks the kernel for SIGKILL when its parent ends, if its parent wants that.
+pub fn bind_to_parent() {
+    if std::env::var_os(BOUND).is_some() {
+        // Without it a paused driver would stay; that is all.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
+}
+
+/// A running driver, killed when dropped. It ends by itself if this process dies.
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
@@ -29,7 +41,7 @@ impl Worker {
     /// When the program cannot be started.
     pub fn start(driver: &Path, args: &[String]) -> Result<Self> {
         let mut command = Command::new(driver);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).env(BOUND, "1");
         let mut child = command.spawn().with_context(|| format!("cannot start {}", driver.display()))?;
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().context("no output")?);
@@ -86,6 +98,16 @@ impl Worker {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// SIGSTOP: its connections stay open and say nothing.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pause(&self) -> Result<()> {
+        let pid =
+            i32::try_from(self.id()).ok().and_then(Pid::from_raw).context("a process id out of range")?;
+        Ok(kill_process(pid, Signal::STOP)?)
     }
 
     /// Lets it end on the command `quit`, and waits for that.

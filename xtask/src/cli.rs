@@ -35,7 +35,18 @@ pub(crate) enum Task {
     ///
     /// `cargo xtask chaos --help` tells the options and has examples.
     #[command(disable_help_flag = true)]
-    Chaos(ChaosArguments),
+    Chaos(RunnerArguments),
+    /// Let elections come and go for half an hour, and see that memory, tasks and open files stay as they were
+    ///
+    /// `cargo xtask soak --backend etcd --minutes 30`; `cargo xtask soak --help` tells the options.
+    #[command(disable_help_flag = true)]
+    Soak(RunnerArguments),
+    /// Count the instructions of the hot paths under valgrind, and compare with bench/instructions/baseline.json
+    ///
+    /// Fails when a path takes more than the baseline and its tolerance allow.
+    Instructions(InstructionsArguments),
+    /// Make a page of what `cargo bench -p bench` has measured: target/report/index.html, and report.md beside it
+    Report(ReportArguments),
     /// Check licences, bans and sources of all dependencies (installs cargo-deny when missing)
     Deny,
 }
@@ -79,9 +90,31 @@ pub(crate) struct ZooArguments {
     pub(crate) list: bool,
 }
 
-/// What the chaos runner is told.
+/// What to do with the counts.
 #[derive(Debug, Args)]
-pub(crate) struct ChaosArguments {
+pub(crate) struct InstructionsArguments {
+    /// Write them down as the new baseline, instead of comparing
+    #[arg(long)]
+    pub(crate) record: bool,
+}
+
+/// What to report.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Also write the short comparison into README.md and docs/choosing.md, between their markers
+    #[arg(long)]
+    pub(crate) update_docs: bool,
+    /// The folder that criterion has filled; target/criterion, if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) criterion: Option<std::path::PathBuf>,
+    /// Where to write the report; target/report, if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: Option<std::path::PathBuf>,
+}
+
+/// What a runner is told.
+#[derive(Debug, Args)]
+pub(crate) struct RunnerArguments {
     /// Its own options
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     pub(crate) arguments: Vec<String>,

@@ -1,12 +1,14 @@
 //! `cargo xtask …`: what a developer and CI run.
 #![forbid(unsafe_code)]
 
-mod chaos;
 mod check;
 mod cli;
 mod clock;
+mod instructions;
 mod machine;
+mod report;
 mod run;
+mod runner;
 mod steps;
 mod test;
 mod zoo;
@@ -40,7 +42,10 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Test(arguments) => test::all(&mut steps, &arguments),
         Task::Zoo(arguments) => zoo::all(&mut steps, &arguments),
         Task::Check => check::all(&mut steps),
-        Task::Chaos(arguments) => return chaos::run(&arguments),
+        Task::Chaos(arguments) => return runner::chaos(&arguments),
+        Task::Soak(arguments) => return runner::soak(&arguments),
+        Task::Instructions(arguments) => instructions::all(&mut steps, &arguments),
+        Task::Report(arguments) => steps.run("report", || report::all(&arguments)),
         Task::Deny => steps.run("licences, bans, sources", check::deny),
     }
     steps.finish().map(|()| ExitCode::SUCCESS)

@@ -68,6 +68,21 @@ impl Run {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// What it prints on its standard output and on its standard error.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started or fails (then what it printed is in the message), or prints something that is not
+    /// text.
+    pub(crate) fn outputs(mut self) -> Result<(String, String)> {
+        let output = self.command.stdin(Stdio::null()).output().with_context(|| self.cannot_start())?;
+        let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+        if !output.status.success() {
+            bail!("`{}` failed ({}):\n{out}{err}", self.line(), output.status);
+        }
+        Ok((out, err))
+    }
+
     /// Gives the command away, after printing it.
     pub(crate) fn into_command(self) -> Command {
         self.print();

@@ -78,6 +78,8 @@ pub(crate) enum Change {
         address: String,
         /// Whose place it takes.
         replaces: Option<NodeId>,
+        /// The life of its data directory, if it asks itself.
+        incarnation: Option<Incarnation>,
     },
     /// Removes a member.
     Remove {
@@ -175,6 +177,8 @@ pub(crate) enum Request {
     },
     /// How the node is.
     Status,
+    /// A stream of the parts of a backup, confirmed by a quorum. Administrators only.
+    Backup,
     /// Changes the members; answered when that is done.
     Change(Change),
     /// A stream of who the members are; the first are those of now.
@@ -260,6 +264,13 @@ pub(crate) enum Item {
     Session(SessionEvent),
     /// Of `Observe`.
     View(View),
+    /// Of `Backup`.
+    Backup {
+        /// How many bytes there are in all.
+        length: u64,
+        /// The next ones.
+        part: bytes::Bytes,
+    },
     /// Of `WatchMembers`.
     Members(Vec<Member>),
 }

@@ -21,13 +21,13 @@ const CONTESTS: usize = 1000;
 
 /// What clients may ask of a node.
 pub(crate) struct Clients {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
     /// How many more requests may be under way in the log. A renewal needs none: it finds no more than these in
     /// front of it, however many clients there are.
     turns: Arc<Semaphore>,
 }
 
-fn forbidden<T>(why: &str) -> Result<T, Failure> {
+pub(super) fn forbidden<T>(why: &str) -> Result<T, Failure> {
     Err(Failure::Forbidden { why: why.into() })
 }
 
@@ -76,6 +76,10 @@ impl Clients {
             },
             Request::Contests { after } => match self.parts.renewals.confirm().await {
                 Ok(()) => Ok(Response::Contests(self.parts.replica.contests(&after, CONTESTS))),
+                Err(failure) => Err(failure),
+            },
+            Request::Backup => match self.backup(caller).await {
+                Ok(items) => return Answer::Stream(items),
                 Err(failure) => Err(failure),
             },
             Request::WatchMembers if self.parts.replica.serving().is_none() => Err(self.not_leader()),

@@ -19,6 +19,7 @@
 
 mod acquaintance;
 mod attempt;
+mod backups;
 mod boot;
 mod changes;
 #[cfg(test)]

@@ -12,6 +12,14 @@ impl State {
         Some(LeaderRecord { id: seat.id.clone(), value: seat.value.clone(), token: seat.token? })
     }
 
+    /// Every election that has a leader: its name, the leader's id and token.
+    pub(crate) fn leaders(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.elections.iter().filter_map(|(election, queue)| {
+            let seat = queue.leader()?;
+            Some((election.as_str(), seat.id.as_str(), seat.token?))
+        })
+    }
+
     /// The queue of an election, first to last.
     pub(crate) fn places(&self, election: &str) -> Vec<Place> {
         let place = |seat: &Seat| Place { candidacy: seat.candidacy, id: seat.id.clone(), token: seat.token };

@@ -6,6 +6,8 @@
 mod command;
 mod deadlines;
 mod holdings;
+#[cfg(feature = "hot")]
+pub mod hot;
 mod hub;
 mod look;
 mod machine;
@@ -26,4 +28,5 @@ pub(crate) use machine::Machine;
 pub(crate) use replica::Replica;
 pub(crate) use roll::Stage;
 pub(crate) use session::KEY_BITS;
+pub(crate) use state::State;
 pub(crate) use views::{Contest, Member, Place, Standing};

@@ -202,6 +202,13 @@ impl Replica {
         Some(inner.hub.watch_election(election, view))
     }
 
+    /// All of this copy: up to which index, who the members are, and the state. True only after leadership was
+    /// confirmed.
+    pub(crate) fn whole(&self) -> (u64, Membership, State) {
+        let inner = self.lock();
+        (inner.at(), inner.membership.clone(), inner.state.clone())
+    }
+
     /// An election as this copy knows it. True only after leadership was confirmed.
     pub(crate) fn view(&self, election: &str) -> View {
         let inner = self.lock();

@@ -1,7 +1,7 @@
 //! Whose data directory it is.
 
 use rand::Rng;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::acknowledged::Acknowledged;
 use super::database::to_io;
@@ -60,15 +60,26 @@ pub(super) fn load_or_create(
 
 fn create(database: &Database, identity: &Identity) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    {
-        let mut meta = transaction.open_table(META)?;
-        meta.insert("format", FORMAT.to_be_bytes().as_slice())?;
-        meta.insert("cluster", identity.cluster.as_bytes())?;
-        meta.insert("node", identity.node.to_be_bytes().as_slice())?;
-        meta.insert("incarnation", identity.incarnation.to_be_bytes().as_slice())?;
-        transaction.open_table(PEERS)?;
-    }
+    write(&transaction, identity, std::iter::empty())?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// Writes an identity, and by which data directories its peers are known.
+pub(super) fn write(
+    transaction: &WriteTransaction,
+    identity: &Identity,
+    known: impl Iterator<Item = (u64, Incarnation)>,
+) -> Result<(), redb::Error> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert("format", FORMAT.to_be_bytes().as_slice())?;
+    meta.insert("cluster", identity.cluster.as_bytes())?;
+    meta.insert("node", identity.node.to_be_bytes().as_slice())?;
+    meta.insert("incarnation", identity.incarnation.to_be_bytes().as_slice())?;
+    let mut peers = transaction.open_table(PEERS)?;
+    for (peer, incarnation) in known {
+        peers.insert(peer, incarnation)?;
+    }
     Ok(())
 }
 

@@ -14,6 +14,9 @@ mod acknowledged;
 mod database;
 mod directory;
 mod error;
+#[cfg(test)]
+mod formats;
+mod founding;
 mod identity;
 mod log;
 mod memory;

@@ -6,10 +6,11 @@ pub(crate) mod certificates;
 pub(crate) mod changing;
 pub(crate) mod raw;
 pub(crate) mod steady;
+pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -52,6 +53,24 @@ pub(crate) fn secured(config: RaftConfig, files: &Files) -> RaftConfig {
     config.with_tls(&files.ca, &files.cert, &files.key)
 }
 
+/// Written to a log when a process that logs there is started: one that was killed did not say what it left.
+const STARTED: &str = "--- started ---";
+
+/// Opens the log of a process that is about to be started.
+pub(crate) fn open_log(path: &Path) -> File {
+    let mut log = File::options().create(true).append(true).open(path).unwrap();
+    writeln!(log, "{STARTED}").unwrap();
+    log
+}
+
+/// Whether the process that logs there holds, by its own account, the office of Raft leader.
+pub(crate) fn holds_office(log: &Path) -> bool {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let life = log.rsplit(STARTED).next().unwrap_or_default();
+    let count = |text: &str| life.matches(text).count();
+    count("this node is the Raft leader") > count("serves as Raft leader no longer")
+}
+
 /// One node process.
 pub(crate) struct Process {
     child: Child,
@@ -61,8 +80,13 @@ pub(crate) struct Process {
 
 impl Process {
     fn start(url: &str, log: PathBuf) -> Self {
-        let output = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_raft-node"))
+        Self::run(Path::new(env!("CARGO_BIN_EXE_raft-node")), url, log)
+    }
+
+    /// Starts a node of any version.
+    pub(crate) fn run(program: &Path, url: &str, log: PathBuf) -> Self {
+        let output = open_log(&log);
+        let mut child = Command::new(program)
             .arg(url)
             .env("RUST_LOG", "backend_raft=debug,openraft=warn")
             .stdout(Stdio::piped())
@@ -145,6 +169,10 @@ pub(crate) struct Cluster {
     parameters: String,
     /// The command lines of those that joined later.
     joined: BTreeMap<u64, String>,
+    /// Their addresses, as in a list.
+    newcomers: Vec<String>,
+    /// Whether nodes that join list those that joined before them.
+    pub(crate) lists_newcomers: bool,
     /// Who signed the members' certificates, if they have any.
     authority: Option<Authority>,
 }
@@ -196,6 +224,8 @@ impl Cluster {
             parameters: parameters.into(),
             nodes,
             joined: BTreeMap::new(),
+            newcomers: Vec::new(),
+            lists_newcomers: false,
             authority: None,
         }
     }
@@ -237,7 +267,10 @@ impl Cluster {
         }
         let list = |from: &[String]| from.join(",");
         let url = self.url(id, &self.data(id));
-        let with_own = format!("{},{id}@{address}", list(&self.members));
+        let newcomers = self.newcomers.iter().filter(|_| self.lists_newcomers).cloned();
+        let all: Vec<String> = self.members.iter().cloned().chain(newcomers).collect();
+        let with_own = format!("{},{id}@{address}", list(&all));
+        self.newcomers.push(format!("{id}@{address}"));
         let url = url.replacen(&list(&self.members), &with_own, 1) + "&" + how;
         self.joined.insert(id, url);
         self.nodes.resize_with(self.nodes.len().max(id as usize), || None);
@@ -336,10 +369,8 @@ impl Cluster {
         let started = Instant::now();
         loop {
             let office = |id: u64| {
-                let log = std::fs::read_to_string(self.dir.path().join(format!("node-{id}.log"))).ok()?;
-                let taken = log.matches("this node is the Raft leader").count();
-                let left = log.matches("serves as Raft leader no longer").count();
-                (self.nodes[id as usize - 1].is_some() && taken > left).then_some(id)
+                let log = self.dir.path().join(format!("node-{id}.log"));
+                (self.nodes[id as usize - 1].is_some() && holds_office(&log)).then_some(id)
             };
             if let Some(leader) = (1..=self.nodes.len() as u64).find_map(office) {
                 return leader;

@@ -22,7 +22,7 @@ pub(crate) struct Steady {
 }
 
 /// How often any node became the Raft leader.
-fn offices(cluster: &Cluster) -> usize {
+pub(crate) fn offices(cluster: &Cluster) -> usize {
     let log =
         |id| std::fs::read_to_string(cluster.dir.path().join(format!("node-{id}.log"))).unwrap_or_default();
     (1..=9).map(|id| log(id).matches("this node is the Raft leader").count()).sum()

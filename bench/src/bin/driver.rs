@@ -7,5 +7,6 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    bench::worker::bind_to_parent();
     run(Args::parse()).await
 }

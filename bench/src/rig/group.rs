@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use election::Coordinator;
@@ -37,29 +38,35 @@ impl Group {
     pub(super) async fn embed(
         &self,
         driver: &Path,
+        ttl: Duration,
         args: impl Fn(usize) -> Vec<String>,
     ) -> Result<Arc<dyn Coordinator>> {
         let others = (1..self.ports.len()).map(|i| Worker::start(driver, &args(i)));
         *self.workers.lock().await = others.collect::<Result<_>>()?;
         let [.., folder] = self.member_args(0);
-        Ok(election::connect(&format!("{}&node=1&data={folder}", self.url())).await?)
+        Ok(election::connect(&format!("{}&node=1&data={folder}", self.url(ttl))).await?)
     }
 
     /// The URL of a client of the group.
-    pub(super) fn url(&self) -> String {
+    pub(super) fn url(&self, ttl: Duration) -> String {
         let profile = if self.fast { "lan" } else { "default" };
-        format!("raft://{}?patience=30s&profile={profile}", self.endpoints())
+        let (endpoints, ttl) = (self.endpoints().join(","), ttl.as_millis());
+        format!("raft://{endpoints}?patience=30s&profile={profile}&ttl={ttl}ms")
     }
 
-    fn endpoints(&self) -> String {
-        let addresses: Vec<String> = self.ports.iter().map(|port| port.address().to_string()).collect();
-        addresses.join(",")
+    pub(super) fn endpoints(&self) -> Vec<String> {
+        self.ports.iter().map(|port| port.address().to_string()).collect()
+    }
+
+    /// The members that run in processes of their own.
+    pub(super) async fn pids(&self) -> Vec<u32> {
+        self.workers.lock().await.iter().map(Worker::id).collect()
     }
 
     /// What makes a `driver` the member `i`, besides what all backends are told.
     pub(super) fn member_args(&self, i: usize) -> [String; 4] {
         let folder = self.folder.path().join(i.to_string()).display().to_string();
-        ["--endpoints".into(), self.endpoints(), "--data-dir".into(), folder]
+        ["--endpoints".into(), self.endpoints().join(","), "--data-dir".into(), folder]
     }
 
     /// What a committed write costs on this disk at least.

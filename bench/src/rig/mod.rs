@@ -1,5 +1,7 @@
 //! What is measured: a backend, the servers it runs on, and the raw limit of those servers.
 
+mod counters;
+mod facts;
 mod group;
 mod setting;
 
@@ -12,6 +14,8 @@ use election::{Coordinator, memory};
 use testkit::{etcd::Etcd, zk::Zk};
 use tokio::sync::OnceCell;
 
+pub use counters::Counters;
+pub use facts::{Context, Servers};
 pub use setting::{Backend, Setting, settings};
 
 use crate::raw::{self, Raw};
@@ -20,12 +24,13 @@ use crate::raw::{self, Raw};
 pub struct Rig {
     setting: Setting,
     driver: PathBuf,
+    ttl: Duration,
     // Before the servers: fields are dropped in this order.
     home: OnceCell<Arc<dyn Coordinator>>,
-    servers: Servers,
+    servers: Running,
 }
 
-enum Servers {
+enum Running {
     Memory(memory::Service),
     Etcd(Etcd),
     Zk(Zk),
@@ -39,12 +44,12 @@ impl Rig {
     /// When they cannot be started.
     pub async fn start(setting: Setting, driver: &Path) -> Result<Self> {
         let servers = match setting.backend {
-            Backend::Memory => Servers::Memory(memory::Service::default()),
-            Backend::Etcd => Servers::Etcd(Etcd::start(setting.etcd()).await?),
-            Backend::Zk => Servers::Zk(Zk::start(setting.zk()).await?),
-            Backend::Raft => Servers::Raft(group::Group::new(setting)?),
+            Backend::Memory => Running::Memory(memory::Service::default()),
+            Backend::Etcd => Running::Etcd(Etcd::start(setting.etcd()).await?),
+            Backend::Zk => Running::Zk(Zk::start(setting.zk()).await?),
+            Backend::Raft => Running::Raft(group::Group::new(setting)?),
         };
-        Ok(Self { setting, driver: driver.to_owned(), home: OnceCell::new(), servers })
+        Ok(Self { setting, driver: driver.to_owned(), ttl: setting.ttl(), home: OnceCell::new(), servers })
     }
 
     /// What this is a rig of.
@@ -62,7 +67,13 @@ impl Rig {
     /// The session's TTL: see [`Setting::ttl`].
     #[must_use]
     pub fn ttl(&self) -> Duration {
-        self.setting.ttl()
+        self.ttl
+    }
+
+    /// The same with sessions that a busy machine does not lose: for what is not about their end.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { ttl: Duration::from_secs(15), ..self }
     }
 
     /// The coordinator of this process: for Raft, an embedded member.
@@ -72,7 +83,9 @@ impl Rig {
     pub async fn home(&self) -> Result<Arc<dyn Coordinator>> {
         let connect = || async {
             match &self.servers {
-                Servers::Raft(group) => group.embed(&self.driver, |i| self.candidate(i, "members")).await,
+                Running::Raft(group) => {
+                    group.embed(&self.driver, self.ttl, |i| self.candidate(i, "members")).await
+                }
                 _ => self.away().await,
             }
         };
@@ -86,10 +99,10 @@ impl Rig {
     pub async fn away(&self) -> Result<Arc<dyn Coordinator>> {
         let ttl = self.ttl().as_millis();
         let url = match &self.servers {
-            Servers::Memory(service) => return Ok(service.connect()),
-            Servers::Etcd(etcd) => format!("etcd://{}?ttl={ttl}ms", etcd.authority()),
-            Servers::Zk(zk) => format!("zk://{}?timeout={ttl}ms", zk.authority()),
-            Servers::Raft(group) => group.url(),
+            Running::Memory(service) => return Ok(service.connect()),
+            Running::Etcd(etcd) => format!("etcd://{}?ttl={ttl}ms", etcd.authority()),
+            Running::Zk(zk) => format!("zk://{}?timeout={ttl}ms", zk.authority()),
+            Running::Raft(group) => group.url(self.ttl),
         };
         Ok(election::connect(&url).await?)
     }
@@ -100,10 +113,53 @@ impl Rig {
     /// When it cannot connect; always on memory, which has none.
     pub async fn raw(&self) -> Result<Box<dyn Raw>> {
         match &self.servers {
-            Servers::Memory(_) => bail!("memory has no raw limit"),
-            Servers::Etcd(etcd) => raw::etcd(&etcd.endpoints()).await,
-            Servers::Zk(zk) => raw::zk(&zk.authority()).await,
-            Servers::Raft(group) => Ok(Box::new(group.raw()?)),
+            Running::Memory(_) => bail!("memory has no raw limit"),
+            Running::Etcd(etcd) => raw::etcd(&etcd.endpoints()).await,
+            Running::Zk(zk) => raw::zk(&zk.authority()).await,
+            Running::Raft(group) => Ok(Box::new(group.raw()?)),
+        }
+    }
+
+    /// What they have done so far.
+    ///
+    /// # Errors
+    /// When a server does not tell.
+    pub async fn counters(&self) -> Result<Counters> {
+        Ok(match &self.servers {
+            Running::Memory(_) => Counters::of_processes([]),
+            Running::Etcd(etcd) => Counters::of_etcd(etcd).await?,
+            Running::Zk(zk) => Counters::of_zk(zk).await?,
+            Running::Raft(group) => Counters::of_processes(group.pids().await),
+        })
+    }
+
+    /// What they are.
+    ///
+    /// # Errors
+    /// When a server does not tell.
+    pub async fn facts(&self) -> Result<Servers> {
+        let software = match &self.servers {
+            Running::Memory(_) => "memory of the process".to_owned(),
+            Running::Etcd(etcd) => {
+                format!("etcd {}", version(&etcd.metrics(0).await?, "server_version=\"", '"'))
+            }
+            Running::Zk(zk) => {
+                format!("ZooKeeper {}", version(&zk.four_letter_word(0, "srvr").await?, "version: ", '-'))
+            }
+            Running::Raft(_) => format!("embedded Raft {}", env!("CARGO_PKG_VERSION")),
+        };
+        let (flags, settings) = (self.setting.flags(), self.setting.ours());
+        Ok(Servers { software, count: self.setting.servers, flags, settings })
+    }
+
+    /// The clients' addresses of the servers; of an embedded group, those of its members.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<String> {
+        match &self.servers {
+            Running::Memory(_) => Vec::new(),
+            Running::Etcd(etcd) => etcd.endpoints(),
+            Running::Zk(zk) => zk.endpoints(),
+            Running::Raft(group) => group.endpoints(),
         }
     }
 
@@ -113,19 +169,34 @@ impl Rig {
         self.driver_args("candidate", i, election)
     }
 
+    /// The same, through these addresses instead of the servers' own. A member of an embedded group has no others.
+    #[must_use]
+    pub fn candidate_through(&self, i: usize, election: &str, endpoints: &[String]) -> Vec<String> {
+        self.driver_args_through("candidate", i, election, endpoints)
+    }
+
     /// The arguments of a `driver` on these servers.
     #[must_use]
     pub fn driver_args(&self, verb: &str, i: usize, election: &str) -> Vec<String> {
+        self.driver_args_through(verb, i, election, &self.endpoints())
+    }
+
+    fn driver_args_through(&self, verb: &str, i: usize, election: &str, endpoints: &[String]) -> Vec<String> {
         let mut args = vec![self.setting.backend.name(), verb, "--election", election];
         let (ttl, id) = (self.ttl().as_millis().to_string(), i.to_string());
         args.extend(["--id", &id, "--ttl-ms", &ttl]);
         let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         match &self.servers {
-            Servers::Memory(_) => {}
-            Servers::Etcd(etcd) => args.extend(["--endpoints".into(), etcd.authority()]),
-            Servers::Zk(zk) => args.extend(["--endpoints".into(), zk.authority()]),
-            Servers::Raft(group) => args.extend(group.member_args(i)),
+            Running::Memory(_) => {}
+            Running::Etcd(_) | Running::Zk(_) => args.extend(["--endpoints".into(), endpoints.join(",")]),
+            Running::Raft(group) => args.extend(group.member_args(i)),
         }
         args
     }
+}
+
+/// What stands between `before` and `after`.
+fn version<'a>(text: &'a str, before: &str, after: char) -> &'a str {
+    let found = text.split_once(before).and_then(|(_, rest)| rest.split_once(after));
+    found.map_or("of unknown version", |(version, _)| version)
 }

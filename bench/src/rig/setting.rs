@@ -87,7 +87,35 @@ impl Setting {
             Backend::Etcd => self.etcd().minimum_ttl(),
             Backend::Zk => self.zk().minimum_session(),
             // Raft has no minimum worth the name: these are the profiles' own.
-            Backend::Raft => Duration::from_millis(if self.fast { 100 } else { 350 }),
+            Backend::Raft => Duration::from_millis(if self.fast { 100 } else { 550 }),
+        }
+    }
+
+    /// The servers' own settings, as they are started with.
+    #[must_use]
+    pub fn flags(self) -> String {
+        match (self.backend, self.fast) {
+            (Backend::Memory, _) => String::new(),
+            (Backend::Etcd, false) => {
+                "--heartbeat-interval=100 --election-timeout=1000 (the defaults)".into()
+            }
+            (Backend::Etcd, true) => "--heartbeat-interval=10 --election-timeout=50".into(),
+            (Backend::Zk, false) => "tickTime=2000 initLimit=10 syncLimit=5 (the usual ones)".into(),
+            (Backend::Zk, true) => "tickTime=100 initLimit=100 syncLimit=2".into(),
+            (Backend::Raft, false) => "profile=default: heartbeat 50 ms, election 150–300 ms".into(),
+            (Backend::Raft, true) => "profile=lan: heartbeat 10 ms, election 30–60 ms".into(),
+        }
+    }
+
+    /// Our own settings, as in the URL; what is not named is as it comes.
+    #[must_use]
+    pub fn ours(self) -> String {
+        let ttl = self.ttl().as_millis();
+        match self.backend {
+            Backend::Memory => String::new(),
+            Backend::Etcd => format!("ttl={ttl}ms"),
+            Backend::Zk => format!("timeout={ttl}ms"),
+            Backend::Raft => format!("ttl={ttl}ms, plaintext on loopback"),
         }
     }
 

@@ -24,9 +24,7 @@ impl Estimate {
     /// # Errors
     /// When it was not measured.
     pub fn read(home: &Path, bench: &str, subject: &str, case: &str) -> Result<Self> {
-        let path =
-            [bench, subject, case].iter().fold(home.to_owned(), |path, part| path.join(file_name(part)));
-        let path = path.join("new").join("estimates.json");
+        let path = folder(home, bench, subject, case).join("new").join("estimates.json");
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let estimates: Value = serde_json::from_str(&text)?;
         let number = |pointer: &str| {
@@ -39,6 +37,11 @@ impl Estimate {
             high: number("/median/confidence_interval/upper_bound")?,
         })
     }
+}
+
+/// Where criterion keeps this figure.
+pub(super) fn folder(home: &Path, bench: &str, subject: &str, case: &str) -> PathBuf {
+    [bench, subject, case].iter().fold(home.to_owned(), |path, part| path.join(file_name(part)))
 }
 
 /// As criterion makes folder names.

@@ -1,52 +1,31 @@
 //! A suite: the benches of one target, run by criterion, with a closing table of ratios.
 
 mod estimates;
+mod figure;
+mod lazy;
+mod pace;
+mod progress;
+mod side;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::Result;
 use criterion::{BenchmarkId, Criterion, PlottingBackend, SamplingMode, Throughput};
 use tokio::runtime::Runtime;
-use tokio::sync::OnceCell;
 
 pub use estimates::Estimate;
+pub use figure::{Figure, Held};
+pub use lazy::LazyRig;
+pub use pace::Pace;
 pub use table::{Goal, Row, table};
 
-use crate::rig::{Rig, Setting};
-
-/// One figure of a suite.
-#[derive(Clone, Debug)]
-pub struct Figure {
-    /// Whose figure it is, e.g. `etcd-3`.
-    pub subject: String,
-    /// Under which circumstances, e.g. the number of candidates.
-    pub case: String,
-    /// What the figure should be, compared with the raw limit.
-    pub goal: Goal,
-    /// How many elections, or candidates, one iteration serves.
-    pub elements: u64,
-    /// How many samples are taken, at least 10.
-    pub samples: usize,
-    /// About how long taking them may last.
-    pub time: Duration,
-}
-
-impl Figure {
-    /// A figure with criterion's least number of samples.
-    #[must_use]
-    pub fn new(subject: impl ToString, case: impl ToString, goal: Goal) -> Self {
-        let (subject, case) = (subject.to_string(), case.to_string());
-        Self { subject, case, goal, elements: 1, samples: 10, time: Duration::from_secs(5) }
-    }
-
-    /// The same, of the raw limit.
-    #[must_use]
-    pub fn limit(&self) -> Self {
-        Self { subject: format!("{}-raw", self.subject), goal: Goal::Limit, ..self.clone() }
-    }
-}
+use crate::rig::{Context, Counters, Setting};
+use progress::Progress;
+use side::{Cost, Side};
 
 /// The benches of one target.
 pub struct Suite {
@@ -55,7 +34,12 @@ pub struct Suite {
     home: PathBuf,
     runtime: Runtime,
     driver: PathBuf,
-    smoke: bool,
+    pace: Pace,
+    context: Context,
+    progress: Progress,
+    /// The rig that was asked for last: the figures that follow are measured on it.
+    rig: Weak<LazyRig>,
+    held: Rc<Cell<Option<Held>>>,
     done: Vec<Figure>,
 }
 
@@ -73,49 +57,72 @@ pub fn run(name: &'static str, driver: &str, body: impl FnOnce(&mut Suite)) {
         home,
         runtime: Runtime::new().expect("a tokio runtime"),
         driver: PathBuf::from(driver),
-        smoke: is_smoke(std::env::args()),
+        pace: Pace::of_process(),
+        context: Context::now(),
+        progress: Progress::start(name),
+        rig: Weak::new(),
+        held: Rc::default(),
         done: Vec::new(),
     };
     body(&mut suite);
     suite.criterion.final_summary();
     let rows = suite.rows();
-    if !suite.smoke && !rows.is_empty() {
+    if suite.pace != Pace::Smoke && !rows.is_empty() {
         println!("{}", table(&rows));
     }
 }
 
-/// Whether criterion will run each bench only once. As criterion itself decides: only `cargo bench` says
-/// `--bench`.
-fn is_smoke(args: impl Iterator<Item = String>) -> bool {
-    let args: Vec<String> = args.collect();
-    let has = |flag: &str| args.iter().any(|arg| arg == flag);
-    !has("--bench") || has("--test")
-}
-
 impl Suite {
-    /// The numbers of servers to measure on: `BENCH_SERVERS`, else 1 and 3; in a smoke run 1.
+    /// The numbers of servers to measure on: `BENCH_SERVERS`, else 1 and 3; in a smoke run and a quick one 1.
     ///
     /// # Panics
     /// When `BENCH_SERVERS` holds no numbers.
     #[must_use]
     pub fn servers(&self) -> Vec<usize> {
-        let wanted = std::env::var("BENCH_SERVERS").unwrap_or_else(|_| "1,3".into());
-        let counts = wanted.split(',').map(|count| count.trim().parse().ok().filter(|count| *count > 0));
-        let counts: Option<Vec<usize>> = counts.collect();
-        let counts = counts.unwrap_or_else(|| panic!("BENCH_SERVERS is {wanted:?}: give numbers, as in 1,3"));
-        if self.smoke { vec![1] } else { counts }
+        let wanted = std::env::var("BENCH_SERVERS").ok();
+        match (self.pace, wanted) {
+            (Pace::Smoke, _) | (Pace::Quick, None) => vec![1],
+            (Pace::Full, None) => vec![1, 3],
+            (_, Some(wanted)) => {
+                let counts = wanted.split(',').map(|count| count.trim().parse().ok().filter(|n| *n > 0));
+                let counts: Option<Vec<usize>> = counts.collect();
+                counts.unwrap_or_else(|| panic!("BENCH_SERVERS is {wanted:?}: give numbers, as in 1,3"))
+            }
+        }
     }
 
     /// All of these cases; in a smoke run the first.
     #[must_use]
     pub fn cases<'a, T>(&self, cases: &'a [T]) -> &'a [T] {
-        if self.smoke { &cases[..1] } else { cases }
+        if self.pace == Pace::Smoke { &cases[..1] } else { cases }
     }
 
-    /// A rig that is started when the first bench that criterion selects needs it.
+    /// All of these cases, the dear ones too only if there is time.
     #[must_use]
-    pub fn rig(&self, setting: Setting) -> LazyRig {
-        LazyRig { setting, driver: self.driver.clone(), rig: OnceCell::new() }
+    pub fn cases_or_dear<T: Copy>(&self, cases: &[T], dear: &[T]) -> Vec<T> {
+        let more = if self.pace == Pace::Full { dear } else { &[] };
+        self.cases(cases).iter().chain(more).copied().collect()
+    }
+
+    /// How much is measured.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// A rig that is started when the first bench that criterion selects needs it. What is measured until the next
+    /// one is asked for is measured on it.
+    #[must_use]
+    pub fn rig(&mut self, setting: Setting) -> Rc<LazyRig> {
+        let rig = Rc::new(LazyRig::new(setting, self.driver.clone()));
+        self.rig = Rc::downgrade(&rig);
+        rig
+    }
+
+    /// Where a bench puts what is held while it sets up: it belongs to the figure that is measured then.
+    #[must_use]
+    pub fn held(&self) -> Rc<Cell<Option<Held>>> {
+        self.held.clone()
     }
 
     /// Measures one figure, if criterion's command line selects it.
@@ -131,27 +138,51 @@ impl Suite {
         setup: impl AsyncFn() -> Result<S>,
         mut routine: impl AsyncFnMut(&mut S, u64) -> Result<Duration>,
     ) {
-        let (runtime, name) = (&self.runtime, self.name);
+        let (runtime, name, rig) = (&self.runtime, self.name, self.rig.upgrade());
         let what = format!("{name}/{}/{}", figure.subject, figure.case);
-        let mut state = None;
+        let counters = || async { rig.as_ref()?.counters().await };
+        let (mut state, mut before, mut operations) = (None, None, 0);
         let mut group = self.criterion.benchmark_group(name);
         // Flat: every sample is as long as the others, so no sample measures the start of 64 tasks alone.
         group.sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_secs(1));
-        group.sample_size(figure.samples).measurement_time(figure.time);
+        let (samples, time) = match self.pace {
+            Pace::Quick => (10, figure.time / 3),
+            Pace::Smoke | Pace::Full => (figure.samples, figure.time),
+        };
+        group.sample_size(samples).measurement_time(time);
         group.throughput(Throughput::Elements(figure.elements));
         group.bench_function(BenchmarkId::new(&figure.subject, &figure.case), |bencher| {
             // Outside of `iter_custom`: criterion plans its samples by how long that takes.
             if state.is_none() {
+                self.progress.begins(&what);
                 state = Some(or_panic(&what, runtime.block_on(setup())));
+                before = runtime.block_on(counters());
             }
             let Some(state) = &mut state else { return };
-            bencher.iter_custom(|iters| or_panic(&what, runtime.block_on(routine(state, iters))));
+            bencher.iter_custom(|iters| {
+                operations += iters * figure.elements;
+                or_panic(&what, runtime.block_on(routine(state, iters)))
+            });
         });
         group.finish();
+        let spent = before.and_then(|before| Some(runtime.block_on(counters())? - before));
         let _context = runtime.enter();
         if state.take().is_some() {
+            self.note(figure, operations, spent);
             self.done.push(figure.clone());
         }
+    }
+
+    /// Writes down what criterion does not know.
+    fn note(&self, figure: &Figure, operations: u64, spent: Option<Counters>) {
+        let held = self.held.take();
+        if self.pace == Pace::Smoke {
+            return;
+        }
+        let mut side = Side::new(self.name, figure, self.pace == Pace::Quick, &self.context);
+        side.cost = spent.map(|spent| Cost::new(operations, spent, held));
+        side.servers = self.rig.upgrade().and_then(|rig| self.runtime.block_on(rig.facts()));
+        or_panic(self.name, side.write(&self.home));
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -171,47 +202,4 @@ impl Suite {
 /// Criterion's closures return no errors.
 fn or_panic<T>(what: &str, result: Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error:#}"))
-}
-
-/// See [`Suite::rig`].
-pub struct LazyRig {
-    setting: Setting,
-    driver: PathBuf,
-    rig: OnceCell<Rig>,
-}
-
-impl LazyRig {
-    /// The running servers.
-    ///
-    /// # Errors
-    /// When they cannot be started.
-    pub async fn get(&self) -> Result<&Rig> {
-        self.rig.get_or_try_init(|| Rig::start(self.setting, &self.driver)).await
-    }
-
-    /// What it will be a rig of.
-    #[must_use]
-    pub fn setting(&self) -> Setting {
-        self.setting
-    }
-
-    /// The `driver` program.
-    #[must_use]
-    pub fn driver(&self) -> &Path {
-        &self.driver
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_cargo_bench_measures() {
-        let smoke = |line: &str| is_smoke(line.split(' ').map(str::to_owned));
-        assert!(smoke("cycle"));
-        assert!(smoke("cycle --test"));
-        assert!(smoke("cycle --bench --test"));
-        assert!(!smoke("cycle --bench etcd"));
-    }
 }

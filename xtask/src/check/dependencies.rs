@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("election", &["election-core", "backend-etcd", "backend-zk", "backend-raft"]),
     ("testkit", &["election", "election-core", "backend-etcd", "backend-zk", "backend-raft"]),
     ("bench", &["election", "election-core", "backend-etcd", "backend-zk", "backend-raft", "testkit"]),
+    ("instructions", &["election-core", "backend-etcd", "backend-zk", "backend-raft"]),
     ("examples", &["election", "election-core"]),
     ("xtask", &[]),
 ];

@@ -26,6 +26,7 @@ pub(crate) fn all(steps: &mut Steps) {
     steps.run("format", || Run::cargo().args(["fmt", "--all", "--check"]).succeed());
     steps.run("lock file", lock_file);
     steps.run("sources", sources::check);
+    steps.run("generated comparison", crate::report::check);
     steps.run("dependencies", dependencies::check);
     lints::all(steps, &provided);
 }

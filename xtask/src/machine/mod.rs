@@ -4,7 +4,7 @@ mod apt;
 mod needs;
 mod protoc;
 
-pub(crate) use needs::{BUILD, EVERYTHING, Need};
+pub(crate) use needs::{BUILD, COUNTING, EVERYTHING, Need};
 
 use std::env;
 

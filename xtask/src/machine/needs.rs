@@ -69,6 +69,9 @@ const FAKETIME: Need =
 /// What every build with all features needs.
 pub(crate) const BUILD: &[Need] = &[COMPILER, PROTOC];
 
+/// What counting instructions needs.
+pub(crate) const COUNTING: &[Need] = &[COMPILER, PROTOC, Need::program("valgrind", &["valgrind"])];
+
 /// What the whole test suite needs.
 pub(crate) const EVERYTHING: &[Need] = &[
     COMPILER,

@@ -88,6 +88,24 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Takes a backup of a group that works.
+    Backup {
+        /// As for `add`.
+        url: String,
+        /// Where it is written; replaced when the new one is on disk.
+        file: std::path::PathBuf,
+    },
+    /// Founds a new group on a backup, in data directories that are made for it: see the README.
+    Restore {
+        /// The backup.
+        file: std::path::PathBuf,
+        /// Where the data directories are made, one for each member.
+        directory: std::path::PathBuf,
+        /// The members of the new group, as in rafts://h1:7001,h2:7001,h3:7001?ca=ca.pem&cert=ops.pem&key=ops.key
+        url: String,
+        /// If a group was founded on this backup before: its epoch and one.
+        epoch: Option<u64>,
+    },
     /// Ends a session, and with it every candidacy of its process.
     EndSession {
         /// As for `add`.

@@ -6,7 +6,7 @@ mod show;
 
 use std::process::ExitCode;
 
-use backend_raft::{RaftAdmin, RaftConfig};
+use backend_raft::{Backup, RaftAdmin, RaftConfig};
 use clap::Parser;
 use cli::{Arguments, Command, Listed};
 use election_core::{ElectionName, Error, Kind};
@@ -63,6 +63,16 @@ async fn administer(command: Command) -> Done {
         Command::EndSession { url, session } => {
             let ended = admin(&url)?.end_session(session).await?;
             println!("{}", if ended { "ended" } else { "there is no such session" });
+            return Ok(DONE);
+        }
+        Command::Backup { url, file } => {
+            println!("{}", admin(&url)?.backup(file).await?);
+            return Ok(DONE);
+        }
+        Command::Restore { file, directory, url, epoch } => {
+            for data in Backup::read(file)?.restore(&RaftConfig::from_url(&url)?, directory, epoch)? {
+                println!("{}", data.display());
+            }
             return Ok(DONE);
         }
         Command::Add { url, member: Listed { id, address } } => {
