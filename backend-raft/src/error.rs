@@ -172,7 +172,7 @@ pub(crate) fn change(error: &GroupError) -> Error {
         ) => failure.to_string(),
         _ => error.to_string(),
     };
-    Error::new(kind(&error.last), Operation::Connect).backend(BACKEND).message(message)
+    Error::new(kind(&error.last), Operation::Configure).backend(BACKEND).message(message)
 }
 
 /// The kind of what the state machine refused: what is wrong in itself, and what is too much at the moment.

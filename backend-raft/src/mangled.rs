@@ -118,11 +118,16 @@ fn requests() -> Vec<Request> {
         Request::WatchSession { session, key },
         Request::Observe { election: "billing".into() },
         Request::Status,
-        Request::Change(Change::Add { node: 4, address: "h:1".into(), replaces: Some(2) }),
+        Request::Backup,
+        Request::Change(Change::Add {
+            node: 4,
+            address: "h:1".into(),
+            replaces: Some(2),
+            incarnation: Some(7),
+        }),
         Request::Change(Change::Remove { node: 2, force: false }),
         Request::WatchMembers,
         Request::Contests { after: "billing".into() },
-        Request::Backup,
     ];
     requests.extend(commands().into_iter().map(|command| Request::Write { key, command }));
     requests.extend(commands().into_iter().map(Request::Administer));
@@ -172,8 +177,8 @@ fn downs() -> Vec<Down> {
         Item::Session(SessionEvent::State { at: 9, standings: vec![Standing { number: 1, token: Some(8) }] }),
         Item::Session(SessionEvent::Gone),
         Item::View(View { at: 300, leader: None }),
-        Item::Members(vec![member]),
         Item::Backup { length: 300, part: vec![5; 40].into() },
+        Item::Members(vec![member]),
     ];
     let mut downs = vec![Down::End { id: 300 }, Down::Pong, Down::Bye { why: "because".into() }];
     downs.extend(responses.into_iter().map(|response| Down::Reply { id: 300, result: Ok(response) }));

@@ -36,7 +36,7 @@ impl RaftAdmin {
         if replaces == Some(node) {
             return invalid(format!("node {node} cannot replace itself: a new member has a new id"));
         }
-        self.change(Change::Add { node, address: address.into(), replaces }).await
+        self.change(Change::Add { node, address: address.into(), replaces, incarnation: None }).await
     }
 
     /// Removes the member `node`, whether it is up or not. It notices, stops serving, and says so; its id is never
@@ -62,7 +62,7 @@ impl RaftAdmin {
                 self.group.learn(&members);
                 Ok(members.into_iter().map(|member| (member.id, member.address)).collect())
             }
-            other => Err(error::unexpected(Operation::Connect, other)),
+            other => Err(error::unexpected(Operation::Configure, other)),
         }
     }
 }

@@ -4,10 +4,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::changing::{TTL, admin, candidate, fails, until_it_is};
+use common::changing::{TTL, admin, candidate, fails, until_it_is, until_it_listens};
 use common::{Cluster, soon};
 
-use backend_raft::{RaftAdmin, Role};
+use backend_raft::Role;
 use election_core::{Coordinator, Kind};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,7 +108,7 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
 
     // One change at a time: this one lasts, because the node that is to learn has stopped in its tracks.
     let address = cluster.join(7, "join=wait");
-    until_it_waits(&admin, &address).await;
+    until_it_listens(&address).await;
     let adding = tokio::spawn({
         let (admin, address) = (admin.clone(), address.clone());
         async move { admin.add_member(7, &address, None).await }
@@ -144,17 +144,6 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
     assert!(error.to_string().contains("which is no majority"), "{error}");
     let left = soon("removed", admin.remove_member(dead, false)).await.unwrap();
     assert_eq!(left.len(), 2);
-}
-
-/// Waits until a node listens.
-async fn until_it_waits(admin: &RaftAdmin, address: &str) {
-    soon("the node to listen", async {
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
-    assert!(admin.status().await.is_healthy());
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub(crate) enum Change {
         address: String,
         /// Whose place it takes.
         replaces: Option<NodeId>,
+        /// The life of its data directory, if it asks itself.
+        incarnation: Option<Incarnation>,
     },
     /// Removes a member.
     Remove {
@@ -175,6 +177,8 @@ pub(crate) enum Request {
     },
     /// How the node is.
     Status,
+    /// A stream of the parts of a backup, confirmed by a quorum. Administrators only.
+    Backup,
     /// Changes the members; answered when that is done.
     Change(Change),
     /// A stream of who the members are; the first are those of now.
@@ -184,8 +188,6 @@ pub(crate) enum Request {
         /// The last one that is known already; nothing at first.
         after: String,
     },
-    /// A stream of the parts of a backup, confirmed by a quorum. Administrators only.
-    Backup,
 }
 
 /// How a node is.
@@ -262,8 +264,6 @@ pub(crate) enum Item {
     Session(SessionEvent),
     /// Of `Observe`.
     View(View),
-    /// Of `WatchMembers`.
-    Members(Vec<Member>),
     /// Of `Backup`.
     Backup {
         /// How many bytes there are in all.
@@ -271,6 +271,8 @@ pub(crate) enum Item {
         /// The next ones.
         part: bytes::Bytes,
     },
+    /// Of `WatchMembers`.
+    Members(Vec<Member>),
 }
 
 /// From whoever opened the connection.

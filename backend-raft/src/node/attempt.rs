@@ -15,10 +15,13 @@ use super::renewals::known_leader;
 use super::service::{Parts, fatal};
 use crate::network::{Change, Failure, Request, Response};
 use crate::state_machine::{Command, Member, Outcome, Stage};
+use crate::store::Incarnation;
 use crate::types::NodeId;
 
 /// How long a node that is to be added may take to say who it is.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A member that was not heard from for so long counts as down.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// How long a node that learns may make no progress.
 const STALLED: Duration = Duration::from_secs(30);
 /// A learner that is no more than so many entries behind may vote.
@@ -45,7 +48,13 @@ impl Attempt<'_> {
     /// Makes the change.
     pub(super) async fn run(&self, change: &Change) -> Result<(), Failure> {
         match change {
-            Change::Add { node, address, replaces } => self.add(*node, address, *replaces).await,
+            Change::Add { node, address, replaces, incarnation } => {
+                // A member that has lost its disk would hear that it is one.
+                if let Some(incarnation) = incarnation.filter(|_| self.member(*node).is_some()) {
+                    self.recognise(*node, incarnation).await?;
+                }
+                self.add(*node, address, *replaces).await
+            }
             Change::Remove { node, force } => self.remove(*node, *force).await,
         }
     }
@@ -140,12 +149,7 @@ impl Attempt<'_> {
             ));
         }
         // By now it is worth being remembered.
-        if !recognise(&self.parts.replica, &self.parts.log, node, status.incarnation).await.map_err(fatal)? {
-            return never(format!(
-                "node {node} was seen before with another data directory, and no id is ever used twice: start it as \
-                 node {free}"
-            ));
-        }
+        self.recognise(node, status.incarnation).await?;
         let command = Command::Enroll { node, incarnation: status.incarnation };
         match super::clients::write(self.parts, command).await? {
             Response::Written { outcome: Outcome::Enrolled, .. } => {
@@ -157,6 +161,22 @@ impl Attempt<'_> {
             }
             _ => Err(Failure::Unknown),
         }
+    }
+
+    async fn recognise(&self, node: NodeId, incarnation: Incarnation) -> Result<(), Failure> {
+        let Parts { replica, log, identity, .. } = self.parts;
+        let known = match node == identity.node {
+            true => identity.incarnation == incarnation,
+            false => recognise(replica, log, node, incarnation).await.map_err(fatal)?,
+        };
+        if known {
+            return Ok(());
+        }
+        let (free, _) = replica.used_ids();
+        never(format!(
+            "node {node} was seen before with another data directory, and no id is ever used twice: start it as node \
+             {free}"
+        ))
     }
 
     /// Makes the node a learner, and waits until it knows almost everything.
@@ -246,8 +266,8 @@ impl Attempt<'_> {
         let metrics = self.parts.raft.metrics();
         let metrics = metrics.borrow_watched();
         let heard = metrics.heartbeat.as_ref().and_then(|heard| heard.get(&id)?.as_ref());
-        // Twice: a heartbeat that is late on a busy machine does not make a member a dead one.
-        heard.is_some_and(|heard| heard.elapsed() < self.parts.timing.election_max * 2)
+        // A heartbeat that is late on a busy machine does not make a member a dead one.
+        heard.is_some_and(|heard| heard.elapsed() < HEARD_WITHIN.max(self.parts.timing.election_max * 2))
     }
 
     /// Gives the Raft leadership away, so that this member can be removed by the next leader, whom whoever asked is

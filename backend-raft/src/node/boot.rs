@@ -146,12 +146,11 @@ impl Node {
         }
         let forming = match own.join {
             Join::Form => forms.then(|| forming::form(raft, others_listed).boxed()),
-            Join::Ask => {
-                Some(joining::ask(raft, others(config, own, security), address(config, own), None).boxed())
+            Join::Ask | Join::Replace(_) => {
+                let replaces = if let Join::Replace(old) = own.join { Some(old) } else { None };
+                let group = others(config, own, security);
+                Some(joining::ask(parts.clone(), group, address(config, own), replaces).boxed())
             }
-            Join::Replace(old) => Some(
-                joining::ask(raft, others(config, own, security), address(config, own), Some(old)).boxed(),
-            ),
             Join::Wait => None,
         };
         tokio::spawn(health::watch(parts, forming, failed, stop));

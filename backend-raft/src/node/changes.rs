@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::attempt::Attempt;
+use super::renewals::known_leader;
 use super::service::{Parts, Reply, fatal};
 use crate::network::{Change, Failure, Response};
 
@@ -40,10 +41,10 @@ impl Changes {
 
     /// Makes a change, or waits for it if it is being made. It goes on when whoever asked hangs up.
     pub(super) async fn make(parts: &Arc<Parts>, change: Change) -> Reply {
-        let mut done = match parts.changes.join(parts, change) {
-            Ok(done) => done,
-            Err(failure) => return Err(failure),
-        };
+        if parts.replica.serving().is_none() {
+            return Err(Failure::NotLeader { leader: known_leader(&parts.raft) });
+        }
+        let mut done = parts.changes.join(parts, change)?;
         let answered = done.wait_for(Option::is_some).await.map_err(fatal)?;
         answered.clone().unwrap_or(Err(Failure::Unknown))
     }

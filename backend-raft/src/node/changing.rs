@@ -41,6 +41,12 @@ async fn every_member_is_on_the_roll_and_the_last_one_stays() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _disk) = Disk::open(dir.path());
     let node = alone(store, dir.path()).await;
+    let add = |node, address: &str, replaces| Change::Add {
+        node,
+        address: address.into(),
+        replaces,
+        incarnation: None,
+    };
     let refused = async |change| match ask(&node, Request::Change(change)).await {
         Err(Failure::Never { why } | Failure::NotNow { why }) => why,
         other => panic!("{other:?}"),
@@ -48,17 +54,19 @@ async fn every_member_is_on_the_roll_and_the_last_one_stays() {
     for (change, says) in [
         (Change::Remove { node: 1, force: true }, "it is the last member"),
         (Change::Remove { node: 9, force: false }, "node 9 was never a member: the members are 1"),
-        (Change::Add { node: 0, address: "h:1".into(), replaces: None }, "0 cannot be an id: take 2"),
-        (Change::Add { node: 2, address: "h".into(), replaces: None }, "give host:port"),
-        (Change::Add { node: 2, address: "127.0.0.1:1".into(), replaces: Some(7) }, "was never a member"),
-        (
-            Change::Add { node: 2, address: "127.0.0.1:1".into(), replaces: None },
-            "node 2 does not answer at 127.0.0.1:1",
-        ),
+        (add(0, "h:1", None), "0 cannot be an id: take 2"),
+        (add(2, "h", None), "give host:port"),
+        (add(2, "127.0.0.1:1", Some(7)), "was never a member"),
+        (add(2, "127.0.0.1:1", None), "node 2 does not answer at 127.0.0.1:1"),
     ] {
         let why = refused(change).await;
         assert!(why.contains(says), "{why}");
     }
+    // Itself, asked for by an administrator; and by whoever has its id and another disk.
+    assert!(ask(&node, Request::Change(add(1, "h:1", None))).await.is_ok());
+    let other = Change::Add { node: 1, address: "h:1".into(), replaces: None, incarnation: Some(7) };
+    let why = refused(other).await;
+    assert!(why.contains("node 1 was seen before with another data directory"), "{why}");
     // The group remembers its data directory, so that every member to come knows it.
     let enrolled = async {
         loop {

@@ -79,12 +79,12 @@ impl Clients {
                 Ok(()) => Ok(Response::Contests(self.parts.replica.contests(&after, CONTESTS))),
                 Err(failure) => Err(failure),
             },
-            Request::WatchMembers if self.parts.replica.serving().is_none() => Err(self.not_leader()),
-            Request::WatchMembers => return Answer::Stream(status::watch_members(&self.parts)),
             Request::Backup => match self.backup(caller).await {
                 Ok(items) => return Answer::Stream(items),
                 Err(failure) => Err(failure),
             },
+            Request::WatchMembers if self.parts.replica.serving().is_none() => Err(self.not_leader()),
+            Request::WatchMembers => return Answer::Stream(status::watch_members(&self.parts)),
             Request::Append(_)
             | Request::Vote(_)
             | Request::PreVote(_)

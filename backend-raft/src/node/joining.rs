@@ -9,7 +9,7 @@ use openraft::async_runtime::WatchReceiver;
 use super::service::Parts;
 use crate::error::NodeError;
 use crate::network::{CallError, Change, Failure, Group, Request};
-use crate::types::{NodeId, Raft};
+use crate::types::NodeId;
 
 /// How long one question may take. It may take longer to copy the state: whoever asks again waits for the same change.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,18 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Asks until this node is a voter, or the group will not have it. Asked twice, also after a restart in the middle,
 /// it does no harm.
 pub(super) async fn ask(
-    raft: Raft,
+    parts: Arc<Parts>,
     group: Group,
     address: String,
     replaces: Option<NodeId>,
 ) -> Result<(), NodeError> {
-    let node = *raft.node_id();
+    let (node, incarnation) = (parts.identity.node, Some(parts.identity.incarnation));
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     loop {
-        if votes(&raft) {
+        if votes(&parts) {
             return Ok(());
         }
-        let change = Change::Add { node, address: address.clone(), replaces };
+        let change = Change::Add { node, address: address.clone(), replaces, incarnation };
         let error = match group.call(Request::Change(change), PATIENCE).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
@@ -78,9 +78,8 @@ pub(super) async fn check_past(parts: Arc<Parts>) -> NodeError {
     NodeError::NotAdmitted { node, why }
 }
 
-/// Whether this node votes, as far as it knows.
-pub(super) fn votes(raft: &Raft) -> bool {
-    let metrics = raft.metrics();
-    let metrics = metrics.borrow_watched();
-    metrics.membership_config.membership().voter_ids().any(|id| id == *raft.node_id())
+/// Whether this node votes, by what the group has decided: what is only in the log may come to nothing.
+fn votes(parts: &Parts) -> bool {
+    let members = parts.replica.members();
+    members.borrow().iter().any(|member| member.id == parts.identity.node && member.votes)
 }

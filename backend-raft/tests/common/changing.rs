@@ -53,6 +53,16 @@ pub(crate) fn fails(cluster: &Cluster, url: &str, says: &str) {
     assert!(log.contains("raft-node: raft: connect:") && log.contains(says), "no {says:?} in:\n{log}");
 }
 
+/// Waits until a node listens.
+pub(crate) async fn until_it_listens(address: &str) {
+    soon("the node to listen", async {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
 /// Two processes' worth of workers that contend for one election: each wins, checks, and resigns, again and again. No
 /// two of them ever hold it at once.
 pub(crate) struct Contest {

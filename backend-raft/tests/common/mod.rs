@@ -174,6 +174,10 @@ pub(crate) struct Cluster {
     parameters: String,
     /// The command lines of those that joined later.
     joined: BTreeMap<u64, String>,
+    /// Their addresses, as in a list.
+    newcomers: Vec<String>,
+    /// Whether nodes that join list those that joined before them.
+    pub(crate) lists_newcomers: bool,
     /// Who signed the members' certificates, if they have any.
     authority: Option<Authority>,
 }
@@ -225,6 +229,8 @@ impl Cluster {
             parameters: parameters.into(),
             nodes,
             joined: BTreeMap::new(),
+            newcomers: Vec::new(),
+            lists_newcomers: false,
             authority: None,
         }
     }
@@ -266,7 +272,10 @@ impl Cluster {
         }
         let list = |from: &[String]| from.join(",");
         let url = self.url(id, &self.data(id));
-        let with_own = format!("{},{id}@{address}", list(&self.members));
+        let newcomers = self.newcomers.iter().filter(|_| self.lists_newcomers).cloned();
+        let all: Vec<String> = self.members.iter().cloned().chain(newcomers).collect();
+        let with_own = format!("{},{id}@{address}", list(&all));
+        self.newcomers.push(format!("{id}@{address}"));
         let url = url.replacen(&list(&self.members), &with_own, 1) + "&" + how;
         self.joined.insert(id, url);
         self.nodes.resize_with(self.nodes.len().max(id as usize), || None);
