@@ -97,7 +97,7 @@ pub enum Profile {
     /// One rack or one availability zone: heartbeat 10 ms, election 30–60 ms, session 100 ms. A crash of the Raft
     /// leader ends every leadership.
     Lan,
-    /// One region: heartbeat 25 ms, election 60–120 ms, session 550 ms. A crashed leader is replaced within
+    /// One region: heartbeat 30 ms, election 100–150 ms, session 600 ms. A crashed leader is replaced within
     /// a second, also if the Raft leader crashed with it; leaderships elsewhere survive that.
     #[default]
     Default,
@@ -117,7 +117,7 @@ impl Profile {
         };
         match self {
             Self::Lan => timing(10, 30, 60),
-            Self::Default => timing(25, 60, 120),
+            Self::Default => timing(30, 100, 150),
             Self::Wan => timing(300, 750, 1500),
         }
     }
@@ -127,7 +127,7 @@ impl Profile {
     pub fn ttl(self) -> Duration {
         Duration::from_millis(match self {
             Self::Lan => 100,
-            Self::Default => 550,
+            Self::Default => 600,
             Self::Wan => 5000,
         })
     }

@@ -36,6 +36,7 @@ mod error;
 mod mangled;
 mod member;
 mod membership;
+mod metering;
 mod network;
 mod node;
 mod observe;
@@ -59,6 +60,7 @@ pub use backup::Backup;
 pub use config::{Join, NodeConfig, Profile, RaftConfig, RaftTiming};
 pub use elector::RaftCoordinator;
 pub use member::RaftMember;
+pub use metering::serve_metrics;
 #[cfg(feature = "hot")]
 #[doc(hidden)]
 pub use state_machine::hot;

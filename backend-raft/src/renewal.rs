@@ -5,6 +5,7 @@ use election_core::clock::Instant;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::metering;
 use crate::network::{CallError, Failure, Group, Request, Response};
 use crate::session::Session;
 
@@ -42,6 +43,7 @@ async fn prove_once(group: &Group, session: &Session) -> Option<Instant> {
         };
         match answered {
             (sent, Ok(Response::Renewed(true))) => {
+                metering::proof(Instant::now().saturating_duration_since(sent));
                 return session.state.prove(sent, session.timing.validity()).ok().map(|_| sent);
             }
             (_, Ok(Response::Renewed(false))) => {

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::error;
+use crate::metering;
 use crate::network::{Group, GroupError, Item, Request, Response, SessionKey};
 use crate::registry::Registry;
 use crate::renewal;
@@ -159,6 +160,7 @@ impl Keeper {
             }
             let loss = session.state.valid().err();
             tracing::warn!(session = session.id, ?loss, "the session has ended");
+            metering::count(metering::LOST);
             self.phase.send_replace(Phase::Opening(None));
             // So that those who wait behind our records need not wait for the TTL.
             let group = self.group.clone();

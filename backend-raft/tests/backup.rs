@@ -118,7 +118,7 @@ async fn a_large_state_is_backed_up_while_leaders_lead() {
     let client = cluster.client(TTL).await;
     let value = vec![7; 64 * 1024];
     let mut held = Vec::new();
-    for i in 0..100 {
+    for i in 0..40 {
         let candidate = Candidate::new("c").unwrap().with_value(value.clone()).unwrap();
         let elector = client.elector(&format!("e{i}")).unwrap();
         held.push(soon("to lead", elector.campaign(candidate)).await.unwrap());
@@ -126,10 +126,10 @@ async fn a_large_state_is_backed_up_while_leaders_lead() {
     let file: PathBuf = cluster.dir.path().join("backup");
     let admin = RaftAdmin::new(&cluster.client_config()).unwrap();
     let taken = soon("a backup", admin.backup(&file)).await.unwrap();
-    assert!(std::fs::metadata(&file).unwrap().len() > 6 * 1024 * 1024);
+    assert!(std::fs::metadata(&file).unwrap().len() > 2 * 1024 * 1024);
     let highest = held.iter().map(|held| held.token()).max().unwrap();
     let in_it: Vec<FencingToken> = taken.leaders.iter().map(|(_, _, token)| *token).collect();
-    assert_eq!((in_it.len(), in_it.into_iter().max()), (100, Some(highest)));
+    assert_eq!((in_it.len(), in_it.into_iter().max()), (40, Some(highest)));
     assert!(highest.get() <= taken.index);
     for leadership in &held {
         leadership.check().unwrap();

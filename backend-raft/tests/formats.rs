@@ -64,7 +64,7 @@ impl Alone {
         let (address, data) = (&self.address, self.data());
         let url =
             format!("raft://{address}?node=1&data={}&snapshot_every=20&keep_entries=10", data.display());
-        self.process.insert(Process::run(program, &url, self.dir.path().join("log")))
+        self.process.insert(Process::run(program, &[&url], self.dir.path().join("log")))
     }
 
     fn config(&self) -> RaftConfig {
@@ -79,6 +79,13 @@ impl Alone {
         let admin = RaftAdmin::new(&self.config()).unwrap();
         soon("the queue", admin.queue(&ElectionName::new(election).unwrap())).await.unwrap()
     }
+}
+
+/// The format of a data directory, by its own account.
+fn format(database: &Database) -> u32 {
+    let read = database.begin_read().unwrap();
+    let row = read.open_table(META).unwrap().get("format").unwrap().unwrap();
+    u32::from_be_bytes(row.value().try_into().unwrap())
 }
 
 fn ours() -> PathBuf {
@@ -118,6 +125,8 @@ async fn a_data_directory_of_the_previous_format_is_taken_over() {
         soon("resigned", won.resign()).await.unwrap();
     }
     drop(alone.process.take());
+    // An older version is told so: it would take what is new in there for damage.
+    assert_eq!(format(&Database::open(alone.data().join("raft.redb")).unwrap()), 2);
     alone.start(&ours()).ready();
     assert_eq!(shape(&alone.queue("snapshotted").await), [("waiting", true)]);
 }
@@ -126,10 +135,6 @@ async fn a_data_directory_of_the_previous_format_is_taken_over() {
 fn a_data_directory_of_a_later_format_is_refused_and_left_as_it_is() {
     let mut alone = Alone::on("format-1");
     let file = alone.data().join("raft.redb");
-    let format = |database: &Database| {
-        let read = database.begin_read().unwrap();
-        read.open_table(META).unwrap().get("format").unwrap().unwrap().value().to_vec()
-    };
     {
         let database = Database::open(&file).unwrap();
         let write = database.begin_write().unwrap();
@@ -141,7 +146,7 @@ fn a_data_directory_of_a_later_format_is_refused_and_left_as_it_is() {
     let log = process.log();
     assert!(log.contains("has format 7, this version reads format") && log.contains("upgrade"), "{log}");
     drop(alone.process.take());
-    assert_eq!(format(&Database::open(&file).unwrap()), 7_u32.to_be_bytes());
+    assert_eq!(format(&Database::open(&file).unwrap()), 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

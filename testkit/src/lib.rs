@@ -59,6 +59,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod raft;
+mod raft_tls;
 mod record;
 mod servers;
 mod site;

@@ -9,6 +9,7 @@ use crate::{
     node::Launch,
     poll::{READY_WITHIN, until},
     ports::Port,
+    raft_tls::RaftCertificates,
     servers::Servers,
     site::Site,
 };
@@ -22,6 +23,7 @@ pub struct RaftOptions {
     profile: String,
     disk: Option<u32>,
     extra: Vec<(String, String)>,
+    secure: bool,
 }
 
 impl RaftOptions {
@@ -35,6 +37,7 @@ impl RaftOptions {
             profile: "default".to_owned(),
             disk: None,
             extra: Vec::new(),
+            secure: false,
         }
     }
 
@@ -49,6 +52,13 @@ impl RaftOptions {
     pub fn on(mut self, sites: Vec<Site>) -> Self {
         self.sites = sites;
         self
+    }
+
+    /// TLS between the members and for their clients, with an authority of the group's own: see
+    /// [`RaftCluster::query`].
+    #[must_use]
+    pub fn secure(self) -> Self {
+        Self { secure: true, ..self }
     }
 
     /// A disk of that many MiB for each member's data, which can be filled. It takes [hosts](Site::Host).
@@ -81,6 +91,7 @@ pub struct RaftCluster {
     servers: Servers,
     ports: Vec<Port>,
     options: RaftOptions,
+    certificates: Option<RaftCertificates>,
 }
 
 impl RaftCluster {
@@ -91,7 +102,8 @@ impl RaftCluster {
     /// When a member ends by itself (its log is in the message) or is not ready in time.
     pub async fn start(options: RaftOptions) -> Result<Self> {
         let ports = options.sites.iter().map(|site| site.port(7001)).collect::<Result<Vec<_>>>()?;
-        let mut cluster = Self { servers: Servers::in_folder("raft-")?, ports, options };
+        let certificates = options.secure.then(|| RaftCertificates::new(ports.len())).transpose()?;
+        let mut cluster = Self { servers: Servers::in_folder("raft-")?, ports, options, certificates };
         for i in 0..cluster.options.sites.len() {
             cluster.mount_disk(i)?;
             let launch = cluster.launch(i)?;
@@ -115,11 +127,13 @@ impl RaftCluster {
         fs::create_dir_all(&data)?;
         let options = &self.options;
         let mut url = format!(
-            "raft://{}?node={}&data={}&profile={}&plaintext=yes",
+            "{}://{}?node={}&data={}&profile={}&{}",
+            self.scheme(),
             self.authority(),
             i + 1,
             data.display(),
-            options.profile
+            options.profile,
+            self.query(&format!("node-{}", i + 1))
         );
         for (name, value) in &options.extra {
             url += &format!("&{name}={value}");
@@ -144,6 +158,19 @@ impl RaftCluster {
     #[must_use]
     pub fn authority(&self) -> String {
         self.endpoints().join(",")
+    }
+
+    /// `rafts` or `raft`, for the URL of a client.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.certificates.is_some() { "rafts" } else { "raft" }
+    }
+
+    /// The parameters of a URL by which `who` proves who it is: `client`, `admin`, or a member, as `node-1`. Beyond
+    /// loopback, in a network that nobody else is in, it may be plaintext.
+    #[must_use]
+    pub fn query(&self, who: &str) -> String {
+        self.certificates.as_ref().map_or_else(|| "plaintext=yes".to_owned(), |files| files.query(who))
     }
 
     /// The timing it was started with, for the URL of a client.

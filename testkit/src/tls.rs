@@ -31,17 +31,11 @@ impl Certificates {
     /// When the files cannot be written.
     pub fn new(client: &str) -> Result<Self> {
         let folder = WorkDir::new("tls-")?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "testkit authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate()?;
-        fs::write(folder.path().join("ca.pem"), params.self_signed(&key)?.pem())?;
-        let issuer = Issuer::new(params, key);
+        let issuer = authority(folder.path())?;
         // etcd's gateway dials the server's own port with the server's certificate, hence both usages.
         let both = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        issue(folder.path(), "server", "localhost", &both, &issuer)?;
-        issue(folder.path(), "client", client, &both[1..], &issuer)?;
+        issue(folder.path(), "server", "localhost", &LOOPBACK, &both, &issuer)?;
+        issue(folder.path(), "client", client, &LOOPBACK, &both[1..], &issuer)?;
         Ok(Self { folder: Arc::new(folder) })
     }
 
@@ -81,15 +75,31 @@ impl Certificates {
     }
 }
 
+/// The names of a server on loopback.
+const LOOPBACK: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// Makes an authority and writes its certificate to `ca.pem`.
+pub(crate) fn authority(folder: &Path) -> Result<Issuer<'static, KeyPair>> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "testkit authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate()?;
+    fs::write(folder.join("ca.pem"), params.self_signed(&key)?.pem())?;
+    Ok(Issuer::new(params, key))
+}
+
 /// Writes `<name>.pem`, `<name>.key` and both in `<name>-store.pem`.
-fn issue(
+pub(crate) fn issue(
     folder: &Path,
     name: &str,
     common_name: &str,
+    alternatives: &[&str],
     usages: &[ExtendedKeyUsagePurpose],
     issuer: &Issuer<'_, KeyPair>,
 ) -> Result<()> {
-    let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let mut params =
+        CertificateParams::new(alternatives.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, common_name);
     params.extended_key_usages = usages.to_vec();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];

@@ -1,4 +1,4 @@
-//! The laws on an embedded Raft group of three processes.
+//! The laws on an embedded Raft group of three processes, with TLS between them and for their clients.
 #![forbid(unsafe_code)]
 #![cfg(feature = "raft")]
 

@@ -26,6 +26,7 @@ use super::listener::Listener;
 use super::refusal::{Failure, Refused};
 use super::tls::{Held, LOOK_AGAIN, Security, Verdict};
 use super::wire::{Down, Hello, Item, Request, Response, Sender, Up};
+use crate::metering;
 use crate::store::Incarnation;
 
 /// How long the last word of a connection may take to be sent.
@@ -242,9 +243,13 @@ where
             Up::Call { id, request } => {
                 let is_stream = matches!(
                     request,
-                    Request::WatchSession { .. } | Request::Observe { .. } | Request::WatchMembers
+                    Request::WatchSession { .. }
+                        | Request::Observe { .. }
+                        | Request::WatchMembers
+                        | Request::Backup
                 );
                 if is_stream && !streams.has_place() {
+                    metering::refused("streams");
                     let what =
                         format!("a connection has {} streams, the most it may: end some", limits::STREAMS);
                     answer(id, Answer::Once(Err(Failure::Full { what })), frames).await?;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::acquaintance::recogniser;
 use super::changes::Changes;
 use super::forming::{self, Others};
+use super::meter::{self, Meter};
 use super::office::{self, OfficeTiming};
 use super::renewals::Renewals;
 use super::service::{Parts, Service};
@@ -107,7 +108,7 @@ impl Node {
             append_patience: config.raft.election_max,
         };
         let peers = Peers::new(own.id, reach);
-        let machine = Machine::new(replica.clone(), store.snapshot);
+        let (snapshot, machine) = (store.snapshot.clone(), Machine::new(replica.clone(), store.snapshot));
         let settings = raft_settings(config, own)?;
         let raft = Raft::new(own.id, Arc::new(settings), peers.clone(), log.clone(), machine)
             .await
@@ -120,7 +121,7 @@ impl Node {
             raft: raft.clone(),
             peers: peers.clone(),
             replica: replica.clone(),
-            log,
+            log: log.clone(),
             renewals: Renewals::start(raft.clone(), replica.clone(), patience),
             changes: Changes::default(),
             timing: config.raft,
@@ -131,6 +132,14 @@ impl Node {
         let service = Arc::new(Service::new(parts.clone()));
         let stop = CancellationToken::new();
         let (handler, door) = (service.clone(), Door::new(Connections::fitting()));
+        let meter = Meter {
+            raft: raft.clone(),
+            replica: replica.clone(),
+            log: log.clone(),
+            snapshot,
+            door: door.clone(),
+        };
+        tokio::spawn(meter::run(meter, stop.clone()));
         let entrance = Arc::new(Entrance { handler, security: security.clone(), door });
         let server = tokio::spawn(serve(listener, entrance, stop.clone()));
         let timing = OfficeTiming { tick: config.raft.heartbeat, lease: config.raft.election_max };

@@ -13,6 +13,7 @@ use super::renewals::known_leader;
 use super::seal::Seal;
 use super::service::{Parts, Reply, fatal};
 use super::status;
+use crate::metering;
 use crate::network::{Answer, Caller, Failure, Item, ItemStream, Request, Response, SessionKey, limits};
 use crate::state_machine::{Command, Outcome, SessionId};
 
@@ -171,6 +172,7 @@ impl Clients {
                 "{} has {one} requests under way, the most it may, or all together have {all}: send fewer at once",
                 caller.origin
             );
+            metering::refused("requests");
             Err(Failure::Full { what })
         })
     }
@@ -246,6 +248,9 @@ pub(super) async fn write(parts: &Parts, command: Command) -> Reply {
         let error = match written {
             Err(_) => return Err(Failure::Unknown),
             Ok(Ok(response)) => {
+                if let Outcome::Refused(refusal) = response.data {
+                    metering::refused_by_state(refusal);
+                }
                 return Ok(Response::Written { index: response.log_id.index, outcome: response.data });
             }
             Ok(Err(error)) => error,

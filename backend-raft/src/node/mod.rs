@@ -28,6 +28,7 @@ mod clients;
 mod forming;
 mod health;
 mod joining;
+mod meter;
 mod office;
 mod register;
 mod renewals;

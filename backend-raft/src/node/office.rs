@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use election_core::clock::Instant;
 
 use crate::config::RaftTiming;
+use crate::metering;
 use crate::state_machine::{Command, Replica, SessionId};
 use crate::types::{CommittedLeaderId, NodeId, Raft};
 
@@ -36,6 +37,7 @@ pub(crate) async fn run(raft: Raft, replica: Replica, timing: OfficeTiming, stop
             leader = elected(&raft, timing.tick) => {
                 if settle(&raft).await && leadership(&raft) == Some(leader) {
                     tracing::info!(node = raft.node_id(), %leader, "this node is the Raft leader");
+                    metering::count(metering::OFFICES);
                     replica.take_office(leader);
                     tokio::select! {
                         () = stop.cancelled() => {}

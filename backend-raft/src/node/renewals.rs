@@ -12,6 +12,7 @@ use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::metering;
 use crate::network::Failure;
 use crate::state_machine::{Replica, SessionId};
 use crate::types::{Raft, TypeConfig};
@@ -82,7 +83,9 @@ async fn confirm(
         let arrivals = batch.iter().map(|question| (question.session, question.arrival));
         return replica.renew(&leader, arrivals).ok_or(Failure::NotLeader { leader: None });
     }
+    let begun = Instant::now();
     confirm_leadership(raft, patience).await?;
+    metering::round(Instant::now().saturating_duration_since(begun), batch.len());
     // The same leadership as before the round: its deadlines are the ones that count. Each session is looked
     // at again under the lock, because its expiry may have been proposed while the round was under way.
     let arrivals = batch.iter().map(|question| (question.session, question.arrival));

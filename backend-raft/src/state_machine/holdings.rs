@@ -47,6 +47,11 @@ impl Holdings {
         self.by_opener.get(&opener).copied().unwrap_or_default()
     }
 
+    /// How many records there are in all.
+    pub(super) fn records(&self) -> usize {
+        self.all.records
+    }
+
     /// Whether there is room for one more session.
     pub(super) fn room_for_session(&self, opener: Opener) -> Result<(), Refusal> {
         if self.all.sessions >= SESSIONS.0 {

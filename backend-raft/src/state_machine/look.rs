@@ -3,7 +3,7 @@
 use super::command::{CandidacyId, SessionId};
 use super::queue::{Queue, Seat};
 use super::state::State;
-use super::views::{Contest, LeaderRecord, Place, Standing};
+use super::views::{Contest, LeaderRecord, Place, Standing, Totals};
 
 impl State {
     /// The present leader of an election.
@@ -18,6 +18,16 @@ impl State {
             let seat = queue.leader()?;
             Some((election.as_str(), seat.id.as_str(), seat.token?))
         })
+    }
+
+    /// How much there is of everything.
+    pub(crate) fn totals(&self) -> Totals {
+        let count = |count: usize| count as u64;
+        Totals {
+            sessions: count(self.sessions.len()),
+            elections: count(self.elections.len()),
+            candidacies: count(self.holdings.records()),
+        }
     }
 
     /// The queue of an election, first to last.

@@ -18,6 +18,7 @@ mod replica;
 mod roll;
 mod session;
 mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -10,7 +10,8 @@ use super::deadlines::Deadlines;
 use super::hub::{Hub, SessionEvent, View};
 use super::roll::Stage;
 use super::state::State;
-use super::views::{Contest, Member, Place};
+use super::telling;
+use super::views::{Contest, Member, Place, Totals};
 use crate::store::Incarnation;
 use crate::types::{CommittedLeaderId, LogId, Membership, NodeId};
 
@@ -89,6 +90,7 @@ impl Replica {
         let outcome = inner.state.apply(id.index, command, &mut inner.effects);
         inner.applied = Some(id);
         if let Some(office) = &mut inner.office {
+            telling::tell(command, &inner.effects, &inner.state);
             for effect in &inner.effects {
                 match effect {
                     Effect::SessionOpened { session, ttl_ms } => {
@@ -208,6 +210,11 @@ impl Replica {
         inner.office.as_ref()?;
         let view = View { at: inner.at(), leader: inner.state.leader(election) };
         Some(inner.hub.watch_election(election, view))
+    }
+
+    /// How much there is of everything.
+    pub(crate) fn totals(&self) -> Totals {
+        self.lock().state.totals()
     }
 
     /// All of this copy: up to which index, who the members are, and the state. True only after leadership was

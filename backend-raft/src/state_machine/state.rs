@@ -34,7 +34,7 @@ pub(crate) struct State {
     roll: Roll,
     /// How much there is of it. Derived; see [`decode`](Self::decode).
     #[serde(skip)]
-    holdings: Holdings,
+    pub(super) holdings: Holdings,
 }
 
 impl State {

@@ -36,6 +36,17 @@ pub(crate) struct Place {
     pub(crate) token: Option<u64>,
 }
 
+/// How much there is of everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Sessions.
+    pub(crate) sessions: u64,
+    /// Elections with a candidate.
+    pub(crate) elections: u64,
+    /// Candidates in all queues, the leaders included.
+    pub(crate) candidacies: u64,
+}
+
 /// An election in a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Contest {

@@ -12,8 +12,13 @@ use super::error::StoreError;
 /// disk comes back with another one, and is refused, because it may have forgotten a vote.
 pub(crate) type Incarnation = u128;
 
-/// The format of the data directory. Raise it with every change that an older version cannot read.
-const FORMAT: u32 = 1;
+/// The format of the data directory. Raise it with every change that an older version cannot read, keep reading the
+/// one before, and keep a data directory of it: see `tests/formats.rs`.
+///
+/// 2: snapshots end with the roll of members, and the log may enroll one.
+const FORMAT: u32 = 2;
+/// The oldest that can be read.
+const OLDEST: u32 = 1;
 
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 /// The first incarnation seen of each peer.
@@ -45,7 +50,7 @@ pub(super) fn load_or_create(
             create(database, &identity).map_err(|error| StoreError::database(directory, to_io(error)))?;
             Ok(identity)
         }
-        Some((format, _)) if format != FORMAT => {
+        Some((format, _)) if !(OLDEST..=FORMAT).contains(&format) => {
             Err(StoreError::Format { path, found: format, expected: FORMAT })
         }
         Some((_, found)) if found.cluster != cluster => {
@@ -54,8 +59,22 @@ pub(super) fn load_or_create(
         Some((_, found)) if found.node != node => {
             Err(StoreError::OtherNode { path, found: found.node, expected: node })
         }
-        Some((_, identity)) => Ok(identity),
+        Some((format, identity)) => {
+            // Before anything is written that an older version could misread.
+            if format != FORMAT {
+                raise(database).map_err(|error| StoreError::database(directory, to_io(error)))?;
+                tracing::info!(?path, from = format, to = FORMAT, "the data directory has a new format now");
+            }
+            Ok(identity)
+        }
     }
+}
+
+fn raise(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(META)?.insert("format", FORMAT.to_be_bytes().as_slice())?;
+    transaction.commit()?;
+    Ok(())
 }
 
 fn create(database: &Database, identity: &Identity) -> Result<(), redb::Error> {

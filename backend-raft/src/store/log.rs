@@ -32,7 +32,7 @@ pub(crate) struct LogStore {
     jobs: UnboundedSender<Job>,
     failure: Arc<OnceLock<Failure>>,
     /// Keeps the data directory from other processes for as long as the log is in use.
-    _directory: Arc<dyn Directory>,
+    directory: Arc<dyn Directory>,
 }
 
 impl LogStore {
@@ -69,7 +69,7 @@ impl LogStore {
         }
         let jobs =
             writer::start(Writer { database: database.clone(), acknowledged, failure: failure.clone() })?;
-        Ok(Self { database, memory: Arc::new(Mutex::new(memory)), jobs, failure, _directory: directory })
+        Ok(Self { database, memory: Arc::new(Mutex::new(memory)), jobs, failure, directory })
     }
 
     /// Up to where the log was purged.
@@ -80,6 +80,11 @@ impl LogStore {
     /// Why the disk, for the log or for snapshots, cannot be written any more, if that is so.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.failure.get()
+    }
+
+    /// How long the file of the database is.
+    pub(crate) fn bytes_on_disk(&self) -> io::Result<u64> {
+        Ok(self.directory.len(super::DATABASE)?.unwrap_or(0))
     }
 
     /// Notes, on disk, that this node was removed from its group, and an id that was free then.

@@ -46,8 +46,13 @@ impl SnapshotFile {
     }
 
     /// Up to where the snapshot on disk goes.
-    pub(super) fn newest(&self) -> Option<LogId> {
+    pub(crate) fn newest(&self) -> Option<LogId> {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the file is; 0 if there is none.
+    pub(crate) fn bytes_on_disk(&self) -> io::Result<u64> {
+        Ok(self.directory.len(SNAPSHOT)?.unwrap_or(0))
     }
 
     /// Replaces the snapshot; on return it is on disk. An older one than what is there is passed over.
@@ -75,6 +80,7 @@ impl SnapshotFile {
         }
         // The rename itself is on disk only once the directory is.
         self.directory.sync()?;
+        tracing::info!(bytes = row.len(), upto = ?meta.last_log_id.map(|id| id.index), "a snapshot is on disk");
         *newest = meta.last_log_id;
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use election_core::clock::Instant;
 use openraft::storage::IOFlushed;
 use redb::{Database, TableDefinition, WriteTransaction};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 use super::acknowledged::Acknowledged;
 use super::database::to_io;
 use super::identity::{self, Incarnation};
+use crate::metering;
 use crate::types::TypeConfig;
 
 pub(super) const LOG: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("log");
@@ -99,7 +101,9 @@ impl Writer {
         apply(&transaction, batch).map_err(to_io)?;
         self.acknowledged.number(&transaction).map_err(to_io)?;
         // redb's default durability: one fsync, and a checksum that tells a torn commit.
+        let begun = Instant::now();
         transaction.commit().map_err(to_io)?;
+        metering::fsync(Instant::now().saturating_duration_since(begun), batch.len());
         self.acknowledged.note()
     }
 

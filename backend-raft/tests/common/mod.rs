@@ -80,14 +80,14 @@ pub(crate) struct Process {
 
 impl Process {
     fn start(url: &str, log: PathBuf) -> Self {
-        Self::run(Path::new(env!("CARGO_BIN_EXE_raft-node")), url, log)
+        Self::run(Path::new(env!("CARGO_BIN_EXE_raft-node")), &[url], log)
     }
 
-    /// Starts a node of any version.
-    pub(crate) fn run(program: &Path, url: &str, log: PathBuf) -> Self {
+    /// Starts a node of any version, with any arguments.
+    pub(crate) fn run(program: &Path, arguments: &[&str], log: PathBuf) -> Self {
         let output = open_log(&log);
         let mut child = Command::new(program)
-            .arg(url)
+            .args(arguments)
             .env("RUST_LOG", "backend_raft=debug,openraft=warn")
             .stdout(Stdio::piped())
             .stderr(output)
@@ -141,6 +141,11 @@ impl Process {
             }
         });
         assert!(looked.await.is_ok(), "no {text:?} in\n{}", self.log());
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it wrote to standard error.

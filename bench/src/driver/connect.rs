@@ -14,7 +14,7 @@ use crate::clock;
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 
 /// The TTL of the default profile of `backend_raft`.
-const DEFAULT_PROFILE_TTL: Duration = Duration::from_millis(550);
+const DEFAULT_PROFILE_TTL: Duration = Duration::from_millis(600);
 
 /// Connects; failures that may pass are retried.
 ///

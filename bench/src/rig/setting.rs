@@ -87,7 +87,7 @@ impl Setting {
             Backend::Etcd => self.etcd().minimum_ttl(),
             Backend::Zk => self.zk().minimum_session(),
             // Raft has no minimum worth the name: these are the profiles' own.
-            Backend::Raft => Duration::from_millis(if self.fast { 100 } else { 550 }),
+            Backend::Raft => Duration::from_millis(if self.fast { 100 } else { 600 }),
         }
     }
 

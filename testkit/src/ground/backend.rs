@@ -25,7 +25,7 @@ pub enum Backend {
     Etcd,
     /// Three ZooKeeper servers: ticks of 100 ms, followers given up after half a second, sessions of 2 s.
     Zk,
-    /// Three members of an embedded group with the default profile, sessions of 1.6 s.
+    /// Three members of an embedded group with the default profile and TLS, sessions of 1.6 s.
     Raft,
 }
 
@@ -65,6 +65,7 @@ impl Backend {
                 // Snapshots are new files, so that a full disk is noticed within seconds.
                 let options = RaftOptions::new(&programs.raft_node)
                     .on(sites)
+                    .secure()
                     .disk(DISK_MIB)
                     .parameter("snapshot_every", "20")
                     .parameter("keep_entries", "10");

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,10 @@ pub(crate) enum Command {
     Run {
         /// rafts://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/raft&ca=ca.pem&cert=node-1.pem&key=node-1.key
         url: String,
+        /// Serves the member's metrics there, for Prometheus to scrape: 127.0.0.1:9100, say. It needs a raft-node that
+        /// was built with the feature `prometheus`.
+        #[arg(long, value_name = "HOST:PORT")]
+        metrics: Option<String>,
     },
     /// Shows the members: who leads, who votes, and how far each is behind.
     Status {
@@ -88,30 +93,31 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Takes a backup of a group that works.
-    Backup {
-        /// As for `add`.
-        url: String,
-        /// Where it is written; replaced when the new one is on disk.
-        file: std::path::PathBuf,
-    },
-    /// Founds a new group on a backup, in data directories that are made for it: see the README.
-    Restore {
-        /// The backup.
-        file: std::path::PathBuf,
-        /// Where the data directories are made, one for each member.
-        directory: std::path::PathBuf,
-        /// The members of the new group, as in rafts://h1:7001,h2:7001,h3:7001?ca=ca.pem&cert=ops.pem&key=ops.key
-        url: String,
-        /// If a group was founded on this backup before: its epoch and one.
-        epoch: Option<u64>,
-    },
     /// Ends a session, and with it every candidacy of its process.
     EndSession {
         /// As for `add`.
         url: String,
         /// The session's number, from `queue`.
         session: u64,
+    },
+    /// Takes a backup of a group that works, as of now; whatever was acknowledged before is in it.
+    Backup {
+        /// As for `add`.
+        url: String,
+        /// Where to write it. A file of that name is replaced when the new one is on disk.
+        file: PathBuf,
+    },
+    /// Founds a new group on a backup, when the old one is lost: makes all its members' data directories at once.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// Where the data directories node-1, node-2 and so on are made. It must not exist, or be empty.
+        directory: PathBuf,
+        /// The new group's members, as in rafts://h1:7001,h2:7001,h3:7001?cluster=… (nothing is contacted).
+        url: String,
+        /// Needed if a group was founded on this backup before: that one's epoch and one.
+        #[arg(long)]
+        epoch: Option<u64>,
     },
 }
 

@@ -21,7 +21,7 @@ const NOT_NOW: u8 = 3;
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse_from(cli::with_command(std::env::args())).command {
-        Command::Run { url } => run::member(&url).await,
+        Command::Run { url, metrics } => run::member(&url, metrics.as_deref()).await,
         other => administer(other).await,
     };
     ExitCode::from(done.unwrap_or_else(|error| {
@@ -35,13 +35,18 @@ async fn main() -> ExitCode {
 
 type Done = Result<u8, Box<dyn std::error::Error>>;
 
-fn admin(url: &str) -> election_core::Result<RaftAdmin> {
+/// A URL of somebody who is no member.
+fn config(url: &str) -> election_core::Result<RaftConfig> {
     let config = RaftConfig::from_url(url)?;
     if config.node.is_some() {
         return Err(Error::invalid_config("node is given: an administrator's URL has no node and no data")
             .backend("raft"));
     }
-    RaftAdmin::new(&config)
+    Ok(config)
+}
+
+fn admin(url: &str) -> election_core::Result<RaftAdmin> {
+    RaftAdmin::new(&config(url)?)
 }
 
 async fn administer(command: Command) -> Done {
@@ -70,7 +75,7 @@ async fn administer(command: Command) -> Done {
             return Ok(DONE);
         }
         Command::Restore { file, directory, url, epoch } => {
-            for data in Backup::read(file)?.restore(&RaftConfig::from_url(&url)?, directory, epoch)? {
+            for data in Backup::read(file)?.restore(&config(&url)?, directory, epoch)? {
                 println!("{}", data.display());
             }
             return Ok(DONE);

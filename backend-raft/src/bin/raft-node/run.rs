@@ -7,9 +7,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Done;
 
-pub(crate) async fn member(url: &str) -> Done {
+pub(crate) async fn member(url: &str, metrics: Option<&str>) -> Done {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Before there is anything to measure.
+    if let Some(address) = metrics {
+        backend_raft::serve_metrics(address)?;
+    }
     let config = RaftConfig::from_url(url)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

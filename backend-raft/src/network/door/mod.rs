@@ -13,6 +13,7 @@ use super::caller::{Caller, Origin};
 use super::limits::{self, Connections};
 use super::refusal::Refused;
 use super::wire::Sender;
+use crate::metering;
 use crate::types::NodeId;
 
 /// From how many addresses on those that are quiet are forgotten.
@@ -96,6 +97,7 @@ impl Door {
         address.allowance =
             (address.allowance + elapsed.as_secs_f64() * f64::from(per_second)).min(f64::from(burst));
         if all >= ungreeted || address.ungreeted >= ungreeted_per_address || address.allowance < 1.0 {
+            metering::refused("new_connections");
             return None;
         }
         address.allowance -= 1.0;
@@ -115,6 +117,11 @@ impl Door {
             logged_at.insert(line, now);
         }
         may
+    }
+
+    /// How many connections of clients there are.
+    pub(crate) fn clients(&self) -> usize {
+        self.lock().clients
     }
 
     /// Lets a caller in whose greeting was accepted.
@@ -156,6 +163,7 @@ impl Door {
 }
 
 fn full(what: String) -> Refused {
+    metering::refused("connections");
     Refused::Full { what }
 }
 
