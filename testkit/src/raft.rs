@@ -22,6 +22,46 @@ pub struct RaftOptions {
     profile: String,
     disk: Option<u32>,
     extra: Vec<(String, String)>,
+    candidates: Option<Candidates>,
+}
+
+/// What members need that contend themselves: each is a `testkit-contender` with the id `member-<number from 0>`.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    /// The election.
+    pub election: String,
+    /// Where the histories go.
+    pub histories: PathBuf,
+    /// What they write their work to.
+    pub sink: PathBuf,
+    /// Decides what they leave to chance.
+    pub seed: u64,
+}
+
+impl Candidates {
+    /// The id of the candidate of member `i`.
+    #[must_use]
+    pub fn id(i: usize) -> String {
+        format!("member-{i}")
+    }
+
+    /// The file that it records in.
+    #[must_use]
+    pub fn history(&self, i: usize) -> PathBuf {
+        self.histories.join(format!("{}.jsonl", Self::id(i)))
+    }
+
+    fn args(&self, i: usize, url: String) -> Vec<String> {
+        let args = [
+            ("url", url),
+            ("election", self.election.clone()),
+            ("id", Self::id(i)),
+            ("history", self.history(i).display().to_string()),
+            ("sink", self.sink.display().to_string()),
+            ("seed", self.seed.to_string()),
+        ];
+        args.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect()
+    }
 }
 
 impl RaftOptions {
@@ -35,6 +75,7 @@ impl RaftOptions {
             profile: "default".to_owned(),
             disk: None,
             extra: Vec::new(),
+            candidates: None,
         }
     }
 
@@ -55,6 +96,13 @@ impl RaftOptions {
     #[must_use]
     pub fn disk(mut self, mebibytes: u32) -> Self {
         self.disk = Some(mebibytes);
+        self
+    }
+
+    /// Members that contend: then the program is `testkit-contender`.
+    #[must_use]
+    pub fn with_candidates(mut self, candidates: Candidates) -> Self {
+        self.candidates = Some(candidates);
         self
     }
 
@@ -84,7 +132,8 @@ pub struct RaftCluster {
 }
 
 impl RaftCluster {
-    /// Starts the members and waits until each of them knows the group's Raft leader.
+    /// Starts the members and waits until each of them knows the group's Raft leader. Members that contend do not tell:
+    /// there, ask [`RaftService`](crate::fixture::RaftService).
     ///
     /// # Errors
     ///
@@ -97,7 +146,9 @@ impl RaftCluster {
             let launch = cluster.launch(i)?;
             cluster.servers.start(launch)?;
         }
-        cluster.wait_ready().await?;
+        if cluster.options.candidates.is_none() {
+            cluster.wait_ready().await?;
+        }
         Ok(cluster)
     }
 
@@ -127,7 +178,10 @@ impl RaftCluster {
         Ok(Launch {
             name: format!("raft-node-{}", i + 1),
             program: options.program.clone(),
-            args: vec![url],
+            args: match &options.candidates {
+                Some(candidates) => candidates.args(i, url),
+                None => vec![url],
+            },
             env: vec![("RUST_LOG".to_owned(), "info".to_owned())],
             log: self.folder().join(format!("n{}.log", i + 1)),
             site: options.sites[i].clone(),
@@ -150,6 +204,12 @@ impl RaftCluster {
     #[must_use]
     pub fn profile(&self) -> &str {
         &self.options.profile
+    }
+
+    /// True when the members contend.
+    #[must_use]
+    pub fn has_candidates(&self) -> bool {
+        self.options.candidates.is_some()
     }
 
     /// Starts a member again with its data and port (after a kill if it still runs) and waits until it knows a Raft

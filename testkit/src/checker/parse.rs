@@ -36,7 +36,22 @@ pub(super) fn processes(events: &[&Event], troubles: &[Trouble]) -> (Vec<Process
             processes[process].ended.get_or_insert((trouble.began, trouble.over));
         }
     }
+    replaced(&mut processes);
     (processes, writer)
+}
+
+/// Who says nothing of its end, and is not said to have been killed, had ended when the same id began anew.
+fn replaced(processes: &mut [Process]) {
+    let mut next: HashMap<(String, u32), u64> = HashMap::new();
+    for process in &*processes {
+        next.insert((process.id.clone(), process.incarnation), process.lines.0);
+    }
+    for process in processes {
+        let successor = next.get(&(process.id.clone(), process.incarnation + 1));
+        if let Some(begun) = successor {
+            process.ended.get_or_insert((process.lines.1, *begun));
+        }
+    }
 }
 
 pub(super) fn process_of(processes: &[Process], pid: u32, at: u64) -> Option<usize> {

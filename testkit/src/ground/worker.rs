@@ -8,18 +8,20 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use election_core::ElectionName;
 
 use super::{
-    Settings,
-    claims::{clock_rate, has_begun, last_claim, tail},
+    Links, Settings,
+    claims::{clock_rate, has_begun, last_claim, rests, tail, wall_clock_off},
 };
 use crate::{
     contender::Mode,
-    history::Stamp,
+    history::{Stamp, wall_ns},
     need,
     net::Host,
     node::{Launch, Node},
     poll::until,
+    raft::Candidates,
     site::Site,
 };
 
@@ -45,27 +47,39 @@ pub struct Worker {
     mode: Mode,
     url: String,
     election: String,
+    links: Option<Links>,
     settings: Arc<Settings>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    incarnation: u32,
-    node: Option<Node>,
+    is_member: bool,
+    /// That of a member is a server of the ground as well, and started with it.
+    node: Mutex<Option<Arc<Node>>>,
 }
 
 impl Worker {
+    /// A process of its own, with the way that it reaches the servers on.
     pub(super) fn new(
-        id: String,
+        (id, mode): (String, Mode),
         host: Arc<Host>,
-        mode: Mode,
-        url: String,
-        election: &str,
+        (url, links): (String, Option<Links>),
+        election: &ElectionName,
         settings: &Arc<Settings>,
     ) -> Self {
-        let (election, settings) = (election.to_owned(), settings.clone());
-        Self { id, host, mode, url, election, settings, state: Mutex::default() }
+        let (election, settings) = (election.to_string(), settings.clone());
+        Self { id, host, mode, url, election, links, settings, is_member: false, node: Mutex::default() }
+    }
+
+    /// The member of a Raft group that contends: it is killed, paused and started as the server that it is.
+    pub(super) fn member(i: usize, host: Arc<Host>, node: Arc<Node>, settings: &Arc<Settings>) -> Self {
+        Self {
+            id: Candidates::id(i),
+            host,
+            mode: Mode::Lead,
+            url: String::new(),
+            election: String::new(),
+            links: None,
+            settings: settings.clone(),
+            is_member: true,
+            node: Mutex::new(Some(node)),
+        }
     }
 
     /// The candidate's or observer's id.
@@ -80,16 +94,22 @@ impl Worker {
         &self.host
     }
 
+    /// True if it is a member of a Raft group, and not a client.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.is_member
+    }
+
+    /// The proxies between it and the servers, if there are any.
+    #[must_use]
+    pub fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
+    }
+
     /// The id of the running process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.state().node.as_ref().and_then(Node::id)
-    }
-
-    /// How often it was started.
-    #[must_use]
-    pub fn incarnation(&self) -> u32 {
-        self.state().incarnation
+        self.node().as_ref().and_then(|node| node.id())
     }
 
     /// The file that it records in.
@@ -118,18 +138,33 @@ impl Worker {
         Ok(clock_rate(&tail(&self.history())?, since))
     }
 
+    /// How many seconds its wall clock was ahead of the true one at its last successful check; `None` if it does not lead
+    /// as far as its history tells.
+    ///
+    /// # Errors
+    ///
+    /// When its history cannot be read.
+    pub fn wall_clock_off(&self) -> Result<Option<f64>> {
+        let events = tail(&self.history())?;
+        let (now, wall) = (Stamp::now(), wall_ns());
+        Ok(last_claim(&events, now).and_then(|_| wall_clock_off(&events, now, wall)))
+    }
+
     /// Starts it, after a SIGKILL if it runs. Another incarnation of the same id.
     ///
     /// # Errors
     ///
-    /// When it cannot be started.
+    /// When it cannot be started; a member has true clocks only.
     pub fn start(&self, clock: Clock) -> Result<()> {
-        let mut state = self.state();
-        if let Some(node) = state.node.take() {
+        let mut node = self.node();
+        if self.is_member {
+            ensure!(clock == Clock::True, "{self} is a member: false clocks are for clients");
+            return node.as_ref().context("a member without a process")?.restart();
+        }
+        if let Some(node) = node.take() {
             node.kill()?;
         }
-        state.incarnation += 1;
-        state.node = Some(Node::start(self.launch(clock, state.incarnation)?)?);
+        *node = Some(Arc::new(Node::start(self.launch(clock)?)?));
         Ok(())
     }
 
@@ -139,7 +174,7 @@ impl Worker {
     ///
     /// When the kernel refuses.
     pub fn kill(&self) -> Result<()> {
-        self.state().node.as_ref().map_or(Ok(()), Node::kill)
+        self.node().as_ref().map_or(Ok(()), |node| node.kill())
     }
 
     /// SIGSTOP.
@@ -148,7 +183,7 @@ impl Worker {
     ///
     /// When it does not run.
     pub fn pause(&self) -> Result<()> {
-        self.state().node.as_ref().context("a worker that was never started")?.pause()
+        self.with_node(Node::pause)
     }
 
     /// SIGCONT.
@@ -157,7 +192,7 @@ impl Worker {
     ///
     /// When it does not run.
     pub fn resume(&self) -> Result<()> {
-        self.state().node.as_ref().context("a worker that was never started")?.resume()
+        self.with_node(Node::resume)
     }
 
     /// Sets the wall clock of a [`Clock::Steppable`] worker off by that many seconds. It sees it within a second.
@@ -179,7 +214,26 @@ impl Worker {
     ///
     /// When it does not run.
     pub fn expect_running(&self) -> Result<()> {
-        self.state().node.as_ref().context("a worker that was never started")?.expect_running()
+        self.with_node(Node::expect_running)
+    }
+
+    /// Asks it to contend no more, and waits until it does not. A member goes on serving the others; a client ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Self::end).
+    pub async fn retire(&self) -> Result<()> {
+        if !self.is_member {
+            return self.end().await;
+        }
+        self.listens().await?;
+        self.with_node(Node::user_signal)?;
+        let what = format!("{self} to contend no more");
+        let rests = until(&what, ENDS_WITHIN, || async {
+            self.expect_running()?;
+            Ok(self.pid().filter(|pid| tail(&self.history()).is_ok_and(|events| rests(&events, *pid))))
+        });
+        rests.await.map(drop)
     }
 
     /// Asks it to resign and close, and waits until it has ended. Does nothing when it does not run.
@@ -205,23 +259,24 @@ impl Worker {
         let what = format!("{self} to begin");
         let begun = until(&what, ENDS_WITHIN, || async {
             self.expect_running()?;
-            Ok(has_begun(&tail(&self.history())?, self.incarnation()).then_some(()))
+            let events = tail(&self.history())?;
+            Ok(self.pid().filter(|pid| has_begun(&events, *pid)))
         });
-        begun.await
+        begun.await.map(drop)
     }
 
     fn with_node<T>(&self, act: impl FnOnce(&Node) -> Result<T>) -> Result<T> {
-        match &self.state().node {
+        match &*self.node() {
             Some(node) => act(node),
             None => bail!("{self} was never started"),
         }
     }
 
     fn log_tail(&self) -> String {
-        self.state().node.as_ref().map(Node::log_tail).unwrap_or_default()
+        self.node().as_ref().map(|node| node.log_tail()).unwrap_or_default()
     }
 
-    fn launch(&self, clock: Clock, incarnation: u32) -> Result<Launch> {
+    fn launch(&self, clock: Clock) -> Result<Launch> {
         let settings = &self.settings;
         let mode = match self.mode {
             Mode::Lead => "lead",
@@ -231,7 +286,6 @@ impl Worker {
             ("url", self.url_for(clock)),
             ("election", self.election.clone()),
             ("id", self.id.clone()),
-            ("incarnation", incarnation.to_string()),
             ("history", self.history().display().to_string()),
             ("sink", settings.sink().display().to_string()),
             ("mode", mode.to_owned()),
@@ -279,8 +333,8 @@ impl Worker {
         self.settings.folder.join(format!("{}.clock", self.id))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn node(&self) -> MutexGuard<'_, Option<Arc<Node>>> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
