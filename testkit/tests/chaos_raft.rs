@@ -5,8 +5,6 @@
 
 mod ground;
 
-use testkit::ground::Backend;
-
 const FAULTS: [&str; 15] = [
     "kill-leader",
     "pause-leader",

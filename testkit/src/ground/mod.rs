@@ -15,6 +15,7 @@
 
 mod backend;
 mod claims;
+mod launch;
 mod links;
 mod settings;
 mod sockets;
