@@ -24,7 +24,8 @@ pub(super) fn processes(events: &[&Event], troubles: &[Trouble]) -> (Vec<Process
         let at = event.mono_ns;
         processes[process].lines.1 = at;
         match (event.op, event.phase) {
-            (Op::Run, Phase::Ok | Phase::Fail) => processes[process].ended = Some((at, at)),
+            // Who rests has resigned and contends no more, which is its end as far as the laws go.
+            (Op::Run, Phase::Ok | Phase::Fail | Phase::Info) => processes[process].ended = Some((at, at)),
             (Op::Close, Phase::Ok) => processes[process].closed = Some(at),
             _ => {}
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Op {
-    /// The process: `invoke` is its first line, `ok` its last one.
+    /// The process: `invoke` is its first line, `ok` its last one; from `info` on it contends no more.
     Run,
     /// Connecting to the service.
     Connect,
