@@ -80,7 +80,7 @@ impl Rig {
 
         end(&self.contenders).await?;
         // What the bounds speak of must have passed for the end to be decided.
-        tokio::time::sleep(self.bounds.takeover + self.bounds.observe * 2).await;
+        tokio::time::sleep(self.bounds.takeover + self.bounds.observe * 4).await;
         let records = look().await?;
         end(&self.observers).await?;
         self.recorder.record(Event::new(Op::Run, Phase::Ok))?;
