@@ -51,15 +51,8 @@ async fn elect(
     let joined = timeout(shared.config.connect_timeout, entry.join()).await;
     let (present, children) = joined.map_err(|_| shared.unavailable(Operation::Campaign))??;
     drop(turn);
-    let own = match wait(&session, &present, children).await {
-        Ok(own) => own,
-        Err(error) => {
-            if error.kind() == Kind::SessionLost {
-                entry.vanished();
-            }
-            return Err(error);
-        }
-    };
+    // Whatever ends it, the record is withdrawn, also one that seems to have gone: to find out costs the same request.
+    let own = wait(&session, &present, children).await?;
     let (state, release) = (session.state.clone(), entry.hand_over(&present));
     let leadership = Leadership::new(election.clone(), candidate, present.token, state, release)?;
     shared.runtime.spawn(watch_over(leadership.handle(), Arc::downgrade(&session), present, own));

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use zookeeper_client as zk;
 
 use crate::error::{BACKEND, Failure, is_passing, kind};
+use crate::held::Hold;
 use crate::session::{Session, pauses};
 
 type Creating = BoxFuture<'static, Result<(zk::Stat, zk::CreateSequence), zk::Error>>;
@@ -26,6 +27,7 @@ pub(crate) struct Entry {
     prefix: Arc<str>,
     value: Bytes,
     record: Record,
+    hold: Option<Hold>,
 }
 
 enum Record {
@@ -59,27 +61,22 @@ impl Entry {
         name: &str,
         value: Bytes,
     ) -> Self {
-        let prefix = format!("{parent}/{name}").into();
-        Self { session, runtime, parent: parent.into(), prefix, value, record: Record::Absent }
+        let prefix: Arc<str> = format!("{parent}/{name}").into();
+        let hold = Some(session.held.hold(prefix.clone()));
+        Self { session, runtime, parent: parent.into(), prefix, value, record: Record::Absent, hold }
     }
 
     /// Creates the record and reads the queue in the same round trip; both again after a lost connection.
     pub(crate) async fn join(&mut self) -> Result<(Present, Vec<String>)> {
         let mut backoff = pauses();
         loop {
-            let session = self.session.clone();
-            let parent = self.parent.clone();
-            // Polled in this order, so sent in this order, and served in this order.
-            let (created, listed) =
-                join(self.create(), async move { session.client.list_children(&parent).await }).await;
-            let error = match (created, listed) {
-                (Ok(present), Ok(children)) => return Ok((present, children)),
-                (Ok(_), Err(error)) => error,
-                (Err(zk::Error::NoNode), _) => match self.session.create_election(&self.parent).await {
+            let error = match self.try_join().await {
+                Ok(joined) => return Ok(joined),
+                Err(zk::Error::NoNode) => match self.session.create_election(&self.parent).await {
                     Ok(()) => continue,
                     Err(error) => error,
                 },
-                (Err(error), _) => error,
+                Err(error) => error,
             };
             if !is_passing(&error) && error != zk::Error::NoNode {
                 return Err(Failure(Operation::Campaign, error).into());
@@ -88,13 +85,33 @@ impl Entry {
         }
     }
 
-    async fn create(&mut self) -> Result<Present, zk::Error> {
-        if let Record::Unknown = self.record {
-            match find(&self.session, &self.parent, &self.prefix).await? {
-                Some(present) => self.record = Record::Present(present),
-                None => self.record = Record::Absent,
-            }
+    async fn try_join(&mut self) -> Result<(Present, Vec<String>), zk::Error> {
+        #[cfg(zoo)]
+        let early = election_core::zoo::planted("zk-queue-read-before-the-second-create");
+        #[cfg(not(zoo))]
+        let early = false;
+        if !early {
+            self.settle().await?;
         }
+        let (session, parent) = (self.session.clone(), self.parent.clone());
+        // Polled in this order, so sent in this order, and served in this order: the list is no older than the record.
+        // So nothing may be left to find out before the create.
+        let list = async move { session.client.list_children(&parent).await };
+        let (created, listed) = join(self.create(), list).await;
+        Ok((created?, listed?))
+    }
+
+    /// Finds out what became of a create whose reply was lost.
+    async fn settle(&mut self) -> Result<(), zk::Error> {
+        if let Record::Unknown = self.record {
+            let found = find(&self.session, &self.parent, &self.prefix).await?;
+            self.record = found.map_or(Record::Absent, Record::Present);
+        }
+        Ok(())
+    }
+
+    async fn create(&mut self) -> Result<Present, zk::Error> {
+        self.settle().await?;
         if let Record::Absent = self.record {
             let (session, prefix, value) = (self.session.clone(), self.prefix.clone(), self.value.clone());
             let create = async move {
@@ -138,17 +155,16 @@ impl Entry {
         }
     }
 
-    /// The record is gone: there is nothing to withdraw.
-    pub(crate) fn vanished(&mut self) {
-        self.record = Record::Absent;
-    }
-
     /// Gives the record to a leadership, which removes it when it is resigned or dropped.
     pub(crate) fn hand_over(mut self, present: &Present) -> Release {
         self.record = Record::Absent;
         let (session, runtime, path) =
             (Arc::downgrade(&self.session), self.runtime.clone(), present.path.clone());
-        Box::new(move || remove(&runtime, &session, &path))
+        let hold = self.hold.take();
+        Box::new(move || {
+            drop(hold);
+            remove(&runtime, &session, &path)
+        })
     }
 }
 

@@ -54,6 +54,8 @@ struct Task {
     /// The state that is published is not older than this question.
     answered: u64,
     down_since: Option<Instant>,
+    /// The newest leader that was read on this session. A service that was restored from a backup has other sessions.
+    newest: Option<FencingToken>,
 }
 
 /// What is known of the election.
@@ -64,13 +66,24 @@ struct View {
     leader: Option<(String, Leader)>,
 }
 
+impl Task {
+    /// Whether a leader was seen on this session before that is newer than a record which is there now: then servers
+    /// have lost the record's deletion, and nobody leads with it (see [`held`](crate::held)).
+    fn is_relapse(&mut self, token: FencingToken) -> bool {
+        let older = self.newest.is_some_and(|newest| token < newest);
+        self.newest = self.newest.max(Some(token));
+        older
+    }
+}
+
 pub(crate) async fn run(
     shared: Arc<Shared>,
     parent: String,
     questions: mpsc::UnboundedReceiver<u64>,
     seen: watch::Sender<Seen>,
 ) {
-    let mut task = Task { shared, parent, questions, seen, asked: 0, answered: 0, down_since: None };
+    let mut task =
+        Task { shared, parent, questions, seen, asked: 0, answered: 0, down_since: None, newest: None };
     if let Stop::Failed(kind, why) = task.follow().await {
         task.seen.send_modify(|seen| seen.ended = Some((kind, why)));
     }
@@ -112,6 +125,7 @@ impl Task {
     /// Follows the election on one session, from connection to connection.
     async fn follow_on(&mut self, session: &Arc<Session>) -> Stop {
         let mut states = session.client.state_watcher();
+        self.newest = None;
         let mut backoff = Backoff::default();
         loop {
             let stop = {
@@ -209,6 +223,11 @@ impl Task {
                 Ok((value, stat)) => {
                     let id = record::candidate_id(&name).to_owned();
                     let token = FencingToken::new(stat.czxid.unsigned_abs());
+                    if self.is_relapse(token) {
+                        tracing::warn!(record = name, "servers have brought back a record that was deleted");
+                        view.children.remove(&name);
+                        continue;
+                    }
                     view.leader = Some((name, Leader { id, value: value.into(), token }));
                 }
                 // Gone already; its event follows.

@@ -38,6 +38,7 @@ mod entry;
 mod error;
 mod feed;
 mod fence;
+mod held;
 #[cfg(feature = "hot")]
 #[doc(hidden)]
 pub mod hot;

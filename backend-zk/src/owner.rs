@@ -117,8 +117,14 @@ impl Owner {
                     loss => End::Lost(loss),
                 },
                 command = self.commands.recv() => return command.into(),
-                state = states.changed() => if let Some(loss) = Session::loss_of(state) {
-                    return End::Lost(loss);
+                state = states.changed() => {
+                    if let Some(loss) = Session::loss_of(state) {
+                        return End::Lost(loss);
+                    }
+                    if state == zk::SessionState::SyncConnected {
+                        let session = session.clone();
+                        tokio::spawn(async move { session.remove_strays().await });
+                    }
                 },
                 result = under_way(&mut attempt), if attempt.is_some() => {
                     attempt = None;

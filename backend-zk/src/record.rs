@@ -35,6 +35,13 @@ pub(crate) fn new_prefix(id: &CandidateId) -> String {
     name
 }
 
+/// The path of a record of ours without its sequence; `None` for what is no such record.
+pub(crate) fn without_sequence(path: &str) -> Option<&str> {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    Sequence::of(name).filter(|_| name.starts_with(PROTECTED))?;
+    path.rfind(LATCH).map(|at| &path[..at + LATCH.len()])
+}
+
 /// Where a record stands in the queue: the number that the server appended to its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sequence(i64);

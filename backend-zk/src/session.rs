@@ -14,6 +14,7 @@ use zookeeper_client as zk;
 
 use crate::config::Config;
 use crate::error::is_passing;
+use crate::held::Held;
 use crate::lookout::Lookout;
 
 /// A live session. Everybody but its owner holds it for the time of a request only: when the last holder lets
@@ -28,6 +29,9 @@ pub(crate) struct Session {
     root: String,
     acls: zk::Acls<'static>,
     pub(crate) lookout: Lookout,
+    pub(crate) held: Arc<Held>,
+    /// Whether nobody else uses the client: then what nobody here holds is nobody's.
+    exclusive: bool,
     /// Turns to join a queue. Requests of a session are served in order, so a renewal waits behind all that was
     /// sent before it: a thousand campaigns begun at once cost the session, on three slow servers. So few join
     /// at a time, and none begins to while a renewal is under way.
@@ -70,6 +74,8 @@ impl Session {
             root: config.root.clone(),
             acls: acls(config),
             lookout: Lookout::default(),
+            held: Arc::default(),
+            exclusive: true,
             joining: Semaphore::new(JOINING as usize),
         }
     }
@@ -81,6 +87,7 @@ impl Session {
         config: &Config,
     ) -> Result<(Self, Committed), zk::Error> {
         let mut session = Self::fresh(client, clock.now(), clock.clone(), config);
+        session.exclusive = false;
         let first = session.renew().await?;
         sleep(session.renewal_gap()).await;
         let second = session.renew().await?;
@@ -128,6 +135,23 @@ impl Session {
         if let Err(error) = looked {
             // Deadlines and queue are sound without; servers before 3.6 cannot list the records of a session.
             tracing::warn!(%error, "could not look for the records without a watch");
+        }
+    }
+
+    /// Removes the records of this session that nobody holds: see [`held`](crate::held).
+    pub(crate) async fn remove_strays(&self) {
+        if !self.exclusive {
+            return;
+        }
+        let listed = tokio::select! {
+            _ = self.state.ended() => return,
+            listed = self.client.list_ephemerals(&self.root) => listed,
+        };
+        // Servers before 3.6 cannot list them.
+        for path in listed.unwrap_or_default().iter().filter(|path| self.held.is_stray(path)) {
+            tracing::warn!(path, "a record of this session is held by nobody: it is removed");
+            // One that is there after the next reconnect is tried again then.
+            let _ = self.client.delete(path, None).await;
         }
     }
 
@@ -205,4 +229,46 @@ fn acls(config: &Config) -> zk::Acls<'static> {
 /// matter only for servers that refuse at once.
 pub(crate) fn pauses() -> Backoff {
     Backoff::new(Duration::from_millis(1), Duration::from_millis(200))
+}
+
+#[cfg(test)]
+mod tests {
+    use election_core::clock::BootClock;
+    use testkit::need::{self, Tool};
+    use testkit::zk::Zk;
+
+    use super::*;
+
+    /// What a deletion that the servers have lost looks like afterwards.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_record_that_nobody_holds_is_removed_and_a_held_one_stays() -> anyhow::Result<()> {
+        if !need::has(Tool::ZooKeeper) {
+            return Ok(());
+        }
+        let server = Zk::single().await?;
+        let client = zk::Client::connect(&server.authority()).await?;
+        let clock: Arc<dyn Clock> = Arc::new(BootClock);
+        let session = Session::fresh(
+            client,
+            clock.now(),
+            clock,
+            &Config::parse(&format!("zk://{}", server.authority()))?,
+        );
+        session.create_election("/election/e").await?;
+        let mode = zk::CreateMode::EphemeralSequential.with_acls(session.acls());
+        let mut paths = Vec::new();
+        for guid in ["c8f31b9b-9c6d-4d0f-8d55-0e5d1c6f3a11", "d8f31b9b-9c6d-4d0f-8d55-0e5d1c6f3a11"] {
+            let prefix = format!("/election/e/_c_{guid}-a-latch-");
+            let (_, sequence) = session.client.create(&prefix, b"", &mode).await?;
+            paths.push((prefix.clone(), format!("{prefix}{sequence}")));
+        }
+        session.write_mark().await?;
+        let _hold = session.held.hold(paths[0].0.as_str().into());
+        session.remove_strays().await;
+        let left = session.client.list_children("/election/e").await?;
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(paths[0].1.ends_with(&left[0]), "{left:?}");
+        assert!(session.client.check_stat(&session.mark).await?.is_some(), "the mark is no stray");
+        Ok(())
+    }
 }

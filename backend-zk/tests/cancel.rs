@@ -131,6 +131,42 @@ async fn a_create_whose_reply_was_lost_is_found_again() {
     records(&admin, "lost", 0).await;
 }
 
+/// Found in the fourth hour of chaos: the queue was read before the second create, the candidate took itself for deleted,
+/// and its record stayed at the head of the queue for as long as the session lived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_never_arrived_is_made_again_and_leads() {
+    if !need::has(Tool::ZooKeeper) {
+        return;
+    }
+    let zk = single().await;
+    let admin = zk.admin().await.unwrap();
+    let proxy = Proxy::to(&zk.endpoints()[0]).await.unwrap();
+    let coordinator = connect(&proxy.endpoint(), 8000).await;
+    let elector = elector(&coordinator, "never");
+    drop(campaign(&elector, "a").await);
+    records(&admin, "never", 0).await;
+
+    proxy.sever_one_way(Direction::ToServer);
+    let before = proxy.disturbed();
+    let campaigning = tokio::spawn({
+        let elector = elector.clone();
+        async move { elector.campaign(candidate("b")).await }
+    });
+    patiently("the request to be on its way", async {
+        while proxy.disturbed() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    proxy.cut().await.unwrap();
+    proxy.heal().await.unwrap();
+    let leader = patiently("the campaign", campaigning).await.unwrap().unwrap();
+    let record = records(&admin, "never", 1).await.remove(0);
+    assert_eq!(leader.token().get(), u64::try_from(record.order).unwrap());
+    leader.resign().await.unwrap();
+    records(&admin, "never", 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resign_that_cannot_be_confirmed_ends_within_the_timeout() {
     if !need::has(Tool::ZooKeeper) {

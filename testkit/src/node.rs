@@ -117,6 +117,15 @@ impl Node {
         self.running()?.as_ref().map_or(Ok(()), Process::interrupt)
     }
 
+    /// Tells it what it has SIGUSR1 for.
+    ///
+    /// # Errors
+    ///
+    /// When the server is down.
+    pub fn user_signal(&self) -> Result<()> {
+        self.running()?.as_ref().map_or(Ok(()), Process::user_signal)
+    }
+
     /// How the process ended, if it has ended by itself.
     ///
     /// # Errors
@@ -143,11 +152,19 @@ impl Node {
     ///
     /// When the process is not running.
     pub fn expect_running(&self) -> Result<()> {
-        let status = match self.process().as_ref() {
-            Some(process) => process.exit_status()?,
-            None => bail!("{} has been killed", self.name()),
-        };
-        match status {
+        if self.process().is_none() {
+            bail!("{} has been killed", self.name());
+        }
+        self.expect_not_ended()
+    }
+
+    /// Fails, with the end of the log, when the server has ended by itself. It may have been killed.
+    ///
+    /// # Errors
+    ///
+    /// When it has.
+    pub fn expect_not_ended(&self) -> Result<()> {
+        match self.exit_status()? {
             Some(status) => {
                 bail!("{} ended by itself ({status}); its log:\n{}", self.name(), self.log_tail())
             }

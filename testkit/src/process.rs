@@ -85,6 +85,15 @@ impl Process {
         self.signal(Signal::INT)
     }
 
+    /// Tells it what it has SIGUSR1 for.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn user_signal(&self) -> Result<()> {
+        self.signal(Signal::USR1)
+    }
+
     /// Ends it (SIGKILL) and waits until the kernel has closed its sockets and files.
     ///
     /// # Errors

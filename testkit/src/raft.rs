@@ -24,6 +24,46 @@ pub struct RaftOptions {
     disk: Option<u32>,
     extra: Vec<(String, String)>,
     secure: bool,
+    candidates: Option<Candidates>,
+}
+
+/// What members need that contend themselves: each is a `testkit-contender` with the id `member-<number from 0>`.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    /// The election.
+    pub election: String,
+    /// Where the histories go.
+    pub histories: PathBuf,
+    /// What they write their work to.
+    pub sink: PathBuf,
+    /// Decides what they leave to chance.
+    pub seed: u64,
+}
+
+impl Candidates {
+    /// The id of the candidate of member `i`.
+    #[must_use]
+    pub fn id(i: usize) -> String {
+        format!("member-{i}")
+    }
+
+    /// The file that it records in.
+    #[must_use]
+    pub fn history(&self, i: usize) -> PathBuf {
+        self.histories.join(format!("{}.jsonl", Self::id(i)))
+    }
+
+    fn args(&self, i: usize, url: String) -> Vec<String> {
+        let args = [
+            ("url", url),
+            ("election", self.election.clone()),
+            ("id", Self::id(i)),
+            ("history", self.history(i).display().to_string()),
+            ("sink", self.sink.display().to_string()),
+            ("seed", self.seed.to_string()),
+        ];
+        args.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect()
+    }
 }
 
 impl RaftOptions {
@@ -38,6 +78,7 @@ impl RaftOptions {
             disk: None,
             extra: Vec::new(),
             secure: false,
+            candidates: None,
         }
     }
 
@@ -68,6 +109,13 @@ impl RaftOptions {
         self
     }
 
+    /// Members that contend: then the program is `testkit-contender`.
+    #[must_use]
+    pub fn with_candidates(mut self, candidates: Candidates) -> Self {
+        self.candidates = Some(candidates);
+        self
+    }
+
     /// The timing: `lan`, `default` or `wan`.
     #[must_use]
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
@@ -95,7 +143,8 @@ pub struct RaftCluster {
 }
 
 impl RaftCluster {
-    /// Starts the members and waits until each of them knows the group's Raft leader.
+    /// Starts the members and waits until each of them knows the group's Raft leader. Members that contend do not tell:
+    /// there, ask [`RaftService`](crate::fixture::RaftService).
     ///
     /// # Errors
     ///
@@ -109,7 +158,9 @@ impl RaftCluster {
             let launch = cluster.launch(i)?;
             cluster.servers.start(launch)?;
         }
-        cluster.wait_ready().await?;
+        if cluster.options.candidates.is_none() {
+            cluster.wait_ready().await?;
+        }
         Ok(cluster)
     }
 
@@ -141,7 +192,10 @@ impl RaftCluster {
         Ok(Launch {
             name: format!("raft-node-{}", i + 1),
             program: options.program.clone(),
-            args: vec![url],
+            args: match &options.candidates {
+                Some(candidates) => candidates.args(i, url),
+                None => vec![url],
+            },
             env: vec![("RUST_LOG".to_owned(), "info".to_owned())],
             log: self.folder().join(format!("n{}.log", i + 1)),
             site: options.sites[i].clone(),
@@ -177,6 +231,12 @@ impl RaftCluster {
     #[must_use]
     pub fn profile(&self) -> &str {
         &self.options.profile
+    }
+
+    /// True when the members contend.
+    #[must_use]
+    pub fn has_candidates(&self) -> bool {
+        self.options.candidates.is_some()
     }
 
     /// Starts a member again with its data and port (after a kill if it still runs) and waits until it knows a Raft

@@ -1,6 +1,6 @@
 //! What a service of one or more servers is, whichever service it is: processes, and the folder that they write to.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Servers {
     // First: fields are dropped in this order, and a server must be down before its folder goes.
-    nodes: Vec<Node>,
+    nodes: Vec<Arc<Node>>,
     folder: WorkDir,
 }
 
@@ -27,7 +27,7 @@ impl Servers {
     }
 
     pub(crate) fn start(&mut self, launch: Launch) -> Result<()> {
-        self.nodes.push(Node::start(launch)?);
+        self.nodes.push(Arc::new(Node::start(launch)?));
         Ok(())
     }
 
@@ -43,7 +43,7 @@ impl Servers {
     ///
     /// When there is no such server.
     #[must_use]
-    pub fn node(&self, i: usize) -> &Node {
+    pub fn node(&self, i: usize) -> &Arc<Node> {
         &self.nodes[i]
     }
 

@@ -6,7 +6,7 @@ mod ground;
 
 use testkit::ground::Backend;
 
-const FAULTS: [&str; 11] = [
+const FAULTS: [&str; 15] = [
     "kill-leader",
     "pause-leader",
     "cut-leader",
@@ -18,6 +18,10 @@ const FAULTS: [&str; 11] = [
     "compact",
     "delete-leader",
     "clock-slow",
+    "half-open",
+    "lost-replies",
+    "reorder",
+    "end-waiter",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

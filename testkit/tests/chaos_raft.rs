@@ -1,12 +1,11 @@
-//! A short run of chaos: the worst that a Raft group can meet, each once.
+//! A short run of chaos: the worst that a Raft group can meet, each once. Its members contend, beside two clients, so
+//! that a fault of a server is one of a candidate, too.
 #![forbid(unsafe_code)]
 #![cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
 
 mod ground;
 
-use testkit::ground::Backend;
-
-const FAULTS: [&str; 11] = [
+const FAULTS: [&str; 15] = [
     "kill-leader",
     "pause-leader",
     "cut-leader",
@@ -18,9 +17,13 @@ const FAULTS: [&str; 11] = [
     "delete-leader",
     "clock-slow",
     "full-disk",
+    "reorder",
+    "half-open",
+    "lost-replies",
+    "end-waiter",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_law_is_broken_and_every_fault_is_exercised() -> anyhow::Result<()> {
-    ground::chaos(Backend::Raft, &FAULTS).await
+    ground::chaos_among_members(&FAULTS).await
 }

@@ -6,7 +6,7 @@ mod ground;
 
 use testkit::ground::Backend;
 
-const FAULTS: [&str; 10] = [
+const FAULTS: [&str; 15] = [
     "kill-leader",
     "pause-leader",
     "cut-leader",
@@ -17,6 +17,11 @@ const FAULTS: [&str; 10] = [
     "refuse",
     "end-session",
     "clock-fast",
+    "slow-link",
+    "half-open",
+    "lost-replies",
+    "delete-leader",
+    "end-waiter",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,7 @@ async fn run(args: &Args, kinds: Vec<&'static Kind>, length: Length, progress: &
     progress.say(format!("{} with seed {}, {} kinds of faults", args.backend, args.seed, kinds.len()));
     progress.now("starting three servers and six workers");
     let settings = Settings::new(args.backend, Programs::beside_us()?, &folder, args.seed);
+    let settings = if args.members { settings.with_members() } else { settings };
     let mut chaos = Chaos::start(settings, kinds).await?;
     chaos.rage(args.seed, length, progress).await?;
     chaos.finish(progress).await

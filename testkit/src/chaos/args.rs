@@ -38,6 +38,9 @@ pub struct Args {
     /// Decides the faults, their order, targets and durations, and what the workers do
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// On raft: the three members contend, too, each in one process with its candidate, beside two clients
+    #[arg(long)]
+    pub members: bool,
     /// Only this fault; may be given more than once
     #[arg(long = "fault", value_name = "NAME")]
     pub faults: Vec<String>,
@@ -58,6 +61,10 @@ impl Args {
     ///
     /// When a name is unknown, or that fault makes no sense on the backend.
     pub fn kinds(&self) -> Result<Vec<&'static Kind>> {
+        ensure!(
+            !self.members || self.backend == Backend::Raft,
+            "--members is for raft: the others have none"
+        );
         if self.faults.is_empty() {
             return Ok(nemesis::all(self.backend));
         }
@@ -94,6 +101,9 @@ impl Args {
     pub fn command(&self) -> String {
         let Self { backend, minutes, seed, .. } = self;
         let mut command = format!("cargo xtask chaos --backend {backend} --minutes {minutes} --seed {seed}");
+        if self.members {
+            command += " --members";
+        }
         for fault in &self.faults {
             command += &format!(" --fault {fault}");
         }
@@ -120,6 +130,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_the_reason() {
         for (line, says) in [
             ("chaos --backend etcd --fault flood", "there is no fault"),
+            ("chaos --backend zk --members", "--members is for raft"),
             ("chaos --backend etcd --fault full-disk", "makes no sense on etcd"),
         ] {
             let error = parse(line).kinds().unwrap_err().to_string();

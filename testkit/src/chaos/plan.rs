@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use crate::nemesis::Kind;
+use crate::nemesis::{Area, Kind};
 
 /// How often two faults are let loose at once.
 const PAIRS: f64 = 0.25;
@@ -37,13 +37,25 @@ pub struct Plan {
     /// Those that are still to come before all are shuffled again.
     ahead: Vec<&'static Kind>,
     ttl: Duration,
+    /// Whether servers are workers, too: then faults of the two touch the same processes.
+    members: bool,
 }
 
 impl Plan {
     /// A plan of these faults for sessions of that TTL.
     #[must_use]
     pub fn new(seed: u64, kinds: Vec<&'static Kind>, ttl: Duration) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), kinds, ahead: Vec::new(), ttl }
+        Self { rng: StdRng::seed_from_u64(seed), kinds, ahead: Vec::new(), ttl, members: false }
+    }
+
+    /// The same where the servers are workers, too.
+    #[must_use]
+    pub fn with_members(self, members: bool) -> Self {
+        Self { members, ..self }
+    }
+
+    fn area(&self, kind: &Kind) -> Area {
+        if self.members && kind.area == Area::Servers { Area::Workers } else { kind.area }
     }
 
     /// How many faults come up before the first comes up again.
@@ -69,7 +81,7 @@ impl Iterator for Plan {
         let first = self.ahead.pop()?;
         let mut strikes = vec![self.strike(first)];
         if self.rng.random_bool(PAIRS) {
-            let other = self.ahead.iter().rposition(|kind| kind.area != first.area);
+            let other = self.ahead.iter().rposition(|kind| self.area(kind) != self.area(first));
             if let Some(other) = other {
                 let other = self.ahead.remove(other);
                 strikes.push(self.strike(other));
@@ -119,5 +131,9 @@ mod tests {
         let pairs: Vec<Round> = plan(1).take(200).filter(|round| round.strikes.len() == 2).collect();
         assert!(!pairs.is_empty());
         assert!(pairs.iter().all(|round| round.strikes[0].kind.area != round.strikes[1].kind.area));
+        let of_processes = |strike: &Strike| matches!(strike.kind.area, Area::Workers | Area::Servers);
+        let twice = |round: &Round| round.strikes.iter().filter(|strike| of_processes(strike)).count() == 2;
+        assert!(pairs.iter().any(twice));
+        assert!(!plan(1).with_members(true).take(200).any(|round| twice(&round)));
     }
 }

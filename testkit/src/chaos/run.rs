@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use futures::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep};
 
@@ -24,6 +24,9 @@ use crate::{
 /// How long the run waits for a leader before it gives up. Far above every bound, so that it is the checker that says
 /// what is too late.
 const LEADER_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often the histories are looked at for a leader.
+const LOOK_EVERY: Duration = Duration::from_millis(15);
 
 /// How long a run goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,21 +64,29 @@ impl Chaos {
         let (follow, bounds) = (Follow::new(histories), bounds(ground.ttl()));
         let tries = kinds.iter().map(|kind| (kind.name, (0, 0))).collect();
         let mut chaos = Self { ground, kinds, recorder, follow, bounds, faults: 0, tries };
-        chaos.leader_since(0).await?;
+        ensure!(
+            chaos.leads_since(0).await?,
+            "nobody leads within {LEADER_WITHIN:?}, and no fault was let loose"
+        );
         Ok(chaos)
     }
 
-    /// Lets the faults loose, round after round.
+    /// Lets the faults loose, round after round, until it is enough or nobody leads any more.
     ///
     /// # Errors
     ///
-    /// When a fault cannot be taken back, or nobody leads any more.
+    /// When a fault cannot be taken back.
     pub async fn rage(&mut self, seed: u64, length: Length, progress: &Progress) -> Result<()> {
-        let mut plan = Plan::new(seed, self.kinds.clone(), self.ground.ttl());
+        let members = self.ground.settings().members;
+        let mut plan = Plan::new(seed, self.kinds.clone(), self.ground.ttl()).with_members(members);
         let begun = Instant::now();
         loop {
             let round = plan.next().context("a plan without faults")?;
-            self.round(&round, progress).await?;
+            if !self.round(&round, progress).await? {
+                // The checker says which law that breaks, and since when.
+                progress.say(format!("nobody leads within {LEADER_WITHIN:?}: the run ends here"));
+                return Ok(());
+            }
             let enough = match length {
                 Length::For(length) => begun.elapsed() >= length,
                 Length::Once => true,
@@ -88,7 +99,8 @@ impl Chaos {
         }
     }
 
-    async fn round(&mut self, round: &Round, progress: &Progress) -> Result<()> {
+    /// True when somebody led after it.
+    async fn round(&mut self, round: &Round, progress: &Progress) -> Result<bool> {
         let names: Vec<&str> = round.strikes.iter().map(|strike| strike.kind.name).collect();
         progress.now(names.join(" and "));
         let (ground, recorder, count) = (&self.ground, &self.recorder, round.strikes.len() as u64);
@@ -107,10 +119,11 @@ impl Chaos {
             if exercised? { *done += 1 } else { *missed += 1 }
         }
         progress.now("quiet");
-        self.leader_since(over.mono_ns).await?;
+        let leads = self.leads_since(over.mono_ns).await?;
         sleep(round.calm).await;
         self.look().await?;
-        self.ground.workers().try_for_each(Worker::expect_running)
+        self.ground.workers().try_for_each(Worker::expect_running)?;
+        Ok(leads)
     }
 
     /// Ends the workers, gathers the facts and has them checked.
@@ -121,8 +134,8 @@ impl Chaos {
     pub async fn finish(mut self, progress: &Progress) -> Result<Outcome> {
         progress.now("ending the workers");
         let now = Stamp::now().mono_ns;
-        self.leader_since(now).await?;
-        try_join_all(self.ground.contenders().iter().map(Worker::end)).await?;
+        self.leads_since(now).await?;
+        try_join_all(self.ground.contenders().iter().map(Worker::retire)).await?;
         // What the bounds speak of must have passed for the end to be decided.
         sleep(self.bounds.takeover + self.bounds.observe * 2).await;
         let records = self.left().await?;
@@ -147,15 +160,16 @@ impl Chaos {
         Ok(Outcome { report, history, election, tries: self.tries })
     }
 
-    /// Waits for a check of a leader that went well after that moment.
-    async fn leader_since(&mut self, moment: u64) -> Result<Event> {
-        let follow = &mut self.follow;
-        let mut next = || Ok(follow.leader()?.filter(|event| event.began_ns > Some(moment)));
-        let leader = until("a leader", LEADER_WITHIN, || std::future::ready(next())).await;
-        match leader {
-            Ok(event) => Ok(event),
-            Err(error) => bail!("nobody leads any more: {error:#}"),
+    /// Waits for a check of a leader that went well after that moment; false when there is none in a long time.
+    async fn leads_since(&mut self, moment: u64) -> Result<bool> {
+        let deadline = Instant::now() + LEADER_WITHIN;
+        while self.follow.leader()?.is_none_or(|event| event.began_ns <= Some(moment)) {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(LOOK_EVERY).await;
         }
+        Ok(true)
     }
 
     /// Notes what the service says about the election.

@@ -24,7 +24,8 @@ pub(super) fn processes(events: &[&Event], troubles: &[Trouble]) -> (Vec<Process
         let at = event.mono_ns;
         processes[process].lines.1 = at;
         match (event.op, event.phase) {
-            (Op::Run, Phase::Ok | Phase::Fail) => processes[process].ended = Some((at, at)),
+            // Who rests has resigned and contends no more, which is its end as far as the laws go.
+            (Op::Run, Phase::Ok | Phase::Fail | Phase::Info) => processes[process].ended = Some((at, at)),
             (Op::Close, Phase::Ok) => processes[process].closed = Some(at),
             _ => {}
         }
@@ -36,7 +37,22 @@ pub(super) fn processes(events: &[&Event], troubles: &[Trouble]) -> (Vec<Process
             processes[process].ended.get_or_insert((trouble.began, trouble.over));
         }
     }
+    replaced(&mut processes);
     (processes, writer)
+}
+
+/// Who says nothing of its end, and is not said to have been killed, had ended when the same id began anew.
+fn replaced(processes: &mut [Process]) {
+    let mut next: HashMap<(String, u32), u64> = HashMap::new();
+    for process in &*processes {
+        next.insert((process.id.clone(), process.incarnation), process.lines.0);
+    }
+    for process in processes {
+        let successor = next.get(&(process.id.clone(), process.incarnation + 1));
+        if let Some(begun) = successor {
+            process.ended.get_or_insert((process.lines.1, *begun));
+        }
+    }
 }
 
 pub(super) fn process_of(processes: &[Process], pid: u32, at: u64) -> Option<usize> {

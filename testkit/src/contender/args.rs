@@ -21,9 +21,9 @@ pub struct Args {
     /// The candidate's (or observer's) id.
     #[arg(long)]
     pub id: String,
-    /// The how-manieth start of this id it is.
-    #[arg(long, default_value_t = 1)]
-    pub incarnation: u32,
+    /// The how-manieth start of this id it is; by default the one after the last in the history
+    #[arg(long)]
+    pub incarnation: Option<u32>,
     /// The file to append the history to; its name should end in `.jsonl`.
     #[arg(long)]
     pub history: PathBuf,
@@ -57,6 +57,9 @@ pub struct Args {
     /// How long after its begin such a future is dropped.
     #[arg(long, default_value = "0ms..400ms")]
     pub cancel_after: Range,
+    /// The part of leaderships that is sought and held by `ElectorExt::lead`, not by the single acts.
+    #[arg(long, default_value_t = 0.4)]
+    pub by_lead: f64,
     /// How long an observation lasts before a new one is begun.
     #[arg(long, default_value = "1s..4s")]
     pub reopen: Range,
@@ -103,13 +106,21 @@ impl FromStr for Range {
 impl Args {
     /// Refuses what does not fit together.
     pub(super) fn validate(&self) -> anyhow::Result<()> {
-        for (name, part) in [("resign", self.resign), ("drop", self.drop), ("cancel", self.cancel)] {
+        let parts = [
+            ("resign", self.resign),
+            ("drop", self.drop),
+            ("cancel", self.cancel),
+            ("by-lead", self.by_lead),
+        ];
+        for (name, part) in parts {
             if !(0.0..=1.0).contains(&part) {
                 bail!("--{name} is {part}: give a part of one, from 0 to 1");
             }
         }
         let sum = self.resign + self.drop;
         ensure!(sum <= 1.0, "--resign and --drop add up to {sum}: at most 1 is possible");
+        let sum = self.cancel + self.drop;
+        ensure!(sum <= 1.0, "--cancel and --drop add up to {sum}: at most 1 is possible");
         ensure!(!self.check_every.is_zero(), "--check-every is 0: give at least 1ms");
         Ok(())
     }

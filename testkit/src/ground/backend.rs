@@ -3,14 +3,16 @@
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
+use election_core::ElectionName;
 
-use super::settings::Programs;
+use super::settings::Settings;
 use crate::{
     etcd::{Etcd, EtcdOptions},
     fixture::{EtcdService, RaftService, Service, ZkService},
     need::{self, Tool},
     net::Host,
-    raft::{RaftCluster, RaftOptions},
+    node::Node,
+    raft::{Candidates, RaftCluster, RaftOptions},
     site::Site,
     zk::{Zk, ZkOptions},
 };
@@ -48,10 +50,16 @@ impl Backend {
         server && need::has(Tool::Namespaces)
     }
 
-    /// Starts one server per host and waits until they serve.
-    pub(super) async fn start(self, hosts: &[Arc<Host>], programs: &Programs) -> Result<Box<dyn Service>> {
+    /// Starts one server per host and waits until they serve. Those that contend are told apart.
+    pub(super) async fn start(
+        self,
+        hosts: &[Arc<Host>],
+        settings: &Settings,
+        election: &ElectionName,
+    ) -> Result<(Box<dyn Service>, Vec<Arc<Node>>)> {
         let sites = Site::each(hosts);
-        Ok(match self {
+        let mut members = Vec::new();
+        let service: Box<dyn Service> = match self {
             Self::Etcd => {
                 let timing = (Duration::from_millis(50), Duration::from_millis(500));
                 let options = EtcdOptions::new().timing(timing.0, timing.1).on(sites);
@@ -63,14 +71,40 @@ impl Backend {
             }
             Self::Raft => {
                 // Snapshots are new files, so that a full disk is noticed within seconds.
-                let options = RaftOptions::new(&programs.raft_node)
+                let programs = &settings.programs;
+                let program = if settings.members { &programs.contender } else { &programs.raft_node };
+                let mut options = RaftOptions::new(program)
                     .on(sites)
                     .secure()
                     .disk(DISK_MIB)
                     .parameter("snapshot_every", "20")
                     .parameter("keep_entries", "10");
-                Box::new(RaftService::over(RaftCluster::start(options).await?, self.ttl())?)
+                if settings.members {
+                    options = options.parameter("ttl", format!("{}ms", self.ttl().as_millis()));
+                    options = options.with_candidates(Candidates {
+                        election: election.to_string(),
+                        histories: settings.histories(),
+                        sink: settings.sink(),
+                        seed: settings.seed,
+                    });
+                }
+                let group = RaftCluster::start(options).await?;
+                if settings.members {
+                    members = (0..group.nodes()).map(|i| Arc::clone(group.node(i))).collect();
+                }
+                Box::new(RaftService::over(group, self.ttl())?)
             }
+        };
+        service.ready().await?;
+        Ok((service, members))
+    }
+
+    /// The name that the workers' election has there.
+    pub(super) fn election(self, root: &str, name: &str) -> Result<ElectionName> {
+        Ok(match self {
+            Self::Etcd | Self::Zk => ElectionName::new(name)?,
+            // A group has no roots.
+            Self::Raft => ElectionName::new(format!("{root}.{name}"))?,
         })
     }
 

@@ -28,9 +28,24 @@ pub(super) fn tail(history: &Path) -> Result<Vec<Event>> {
     Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
-/// True when that incarnation has begun to connect.
-pub(super) fn has_begun(events: &[Event], incarnation: u32) -> bool {
-    events.iter().any(|event| event.incarnation == incarnation && event.op != Op::Run)
+/// True when that process has begun to connect.
+pub(super) fn has_begun(events: &[Event], pid: u32) -> bool {
+    events.iter().any(|event| event.pid == pid && event.op != Op::Run)
+}
+
+/// True when that process contends no more.
+pub(super) fn rests(events: &[Event], pid: u32) -> bool {
+    let rest = |event: &Event| (event.op, event.phase) == (Op::Run, Phase::Info);
+    events.iter().any(|event| event.pid == pid && rest(event))
+}
+
+/// How many seconds the wall clock of a process was ahead of the true one at its last successful check; `None` if it has
+/// not made one. `now` and `wall_ns` are one moment on true clocks.
+pub(super) fn wall_clock_off(events: &[Event], now: Stamp, wall_ns: u64) -> Option<f64> {
+    let leads = |event: &&Event| (event.op, event.phase) == (Op::Check, Phase::Ok);
+    let check = events.iter().rev().find(leads)?;
+    let seen = i128::from(check.wall_ns?) - i128::from(wall_ns);
+    Some((seen - (i128::from(check.mono_ns) - i128::from(now.mono_ns))) as f64 / 1e9)
 }
 
 /// The token of the claim that was alive at `moment`.
@@ -95,6 +110,18 @@ mod tests {
         {
             assert_eq!(last_claim(&events, moment(when)), token, "at {when}");
         }
+    }
+
+    #[test]
+    fn a_wall_clock_counts_while_its_process_leads() {
+        let hour = 3_600_000_000_000;
+        let seen = |op, phase, wall_ns| Event { wall_ns: Some(wall_ns), ..at(10, op, phase, Some(7)) };
+        let mut events = vec![seen(Op::Check, Phase::Ok, 2 * hour + 10)];
+        events.push(seen(Op::Check, Phase::Fail, hour));
+        assert_eq!(wall_clock_off(&events, moment(500), hour + 500), Some(3600.0));
+        assert_eq!(wall_clock_off(&events[1..], moment(500), hour + 500), None);
+        let unseen = [at(10, Op::Check, Phase::Ok, Some(7))];
+        assert_eq!(wall_clock_off(&unseen, moment(500), hour + 500), None);
     }
 
     #[test]

@@ -45,10 +45,12 @@ pub struct Settings {
     pub programs: Programs,
     /// Where the histories, the sink and the logs of the workers go. It must exist.
     pub folder: PathBuf,
-    /// How many processes contend, each on a host of its own.
+    /// How many processes contend as clients, each on a host of its own.
     pub contenders: usize,
     /// How many processes observe, each on a host of its own.
     pub observers: usize,
+    /// Whether the members of the Raft group contend, too: each embeds its candidate. In a group of three.
+    pub members: bool,
     /// Decides what the workers leave to chance.
     pub seed: u64,
 }
@@ -57,7 +59,21 @@ impl Settings {
     /// Four contenders and two observers.
     #[must_use]
     pub fn new(backend: Backend, programs: Programs, folder: &Path, seed: u64) -> Self {
-        Self { backend, programs, folder: folder.to_owned(), contenders: 4, observers: 2, seed }
+        Self {
+            backend,
+            programs,
+            folder: folder.to_owned(),
+            contenders: 4,
+            observers: 2,
+            members: false,
+            seed,
+        }
+    }
+
+    /// Three members that contend, two processes that contend as their clients, and two observers.
+    #[must_use]
+    pub fn with_members(self) -> Self {
+        Self { contenders: 2, members: true, ..self }
     }
 
     /// The folder of all `*.jsonl` files.

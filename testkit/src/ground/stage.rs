@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use election_core::ElectionName;
 
-use super::{Settings, sockets, worker::Worker};
+use super::{Links, Settings, sockets, worker::Worker};
 use crate::{
     contender::Mode,
     fixture::Service,
@@ -55,20 +55,33 @@ impl Ground {
         std::fs::create_dir_all(settings.histories())?;
         let net = Net::new()?;
         let servers = net.hosts("server", 3)?;
-        let service = settings.backend.start(&servers, &settings.programs).await?;
-        let election = service.election(ROOT, ELECTION);
-        let url = service.url(&service.endpoints().join(","), ROOT);
-        let workers = |name: &str, mode: Mode, count: usize| -> Result<Vec<Worker>> {
-            let worker = |(i, host): (usize, Arc<Host>)| {
-                let id = format!("{name}-{i}");
-                Worker::new(id, host, mode, url.clone(), election.as_str(), &settings)
-            };
-            Ok(net.hosts(name, count)?.into_iter().enumerate().map(worker).collect())
+        let election = settings.backend.election(ROOT, ELECTION)?;
+        let (service, members) = settings.backend.start(&servers, &settings, &election).await?;
+        let members = members.into_iter().zip(&servers).enumerate();
+        let mut contenders: Vec<Worker> =
+            members.map(|(i, (node, host))| Worker::member(i, host.clone(), node, &settings)).collect();
+        let endpoints = service.endpoints();
+        let workers = async |name: &str, mode: Mode, count: usize| -> Result<Vec<Worker>> {
+            let mut workers = Vec::new();
+            for (i, host) in net.hosts(name, count)?.into_iter().enumerate() {
+                // Every other one reaches the servers through proxies, on which links can be bad in ways of their own.
+                let links = if i % 2 == 1 { Some(Links::to(&endpoints, &host).await?) } else { None };
+                let authority = links.as_ref().map_or_else(|| endpoints.join(","), Links::authority);
+                let url = service.url(&authority, ROOT);
+                workers.push(Worker::new(
+                    (format!("{name}-{i}"), mode),
+                    host,
+                    (url, links),
+                    &election,
+                    &settings,
+                ));
+            }
+            Ok(workers)
         };
-        let contenders = workers("worker", Mode::Lead, settings.contenders)?;
-        let observers = workers("observer", Mode::Observe, settings.observers)?;
+        contenders.extend(workers("worker", Mode::Lead, settings.contenders).await?);
+        let observers = workers("observer", Mode::Observe, settings.observers).await?;
         let ground = Self { contenders, observers, service, servers, settings, election, _net: net };
-        for worker in ground.workers() {
+        for worker in ground.workers().filter(|worker| !worker.is_member()) {
             // libfaketime keeps its state in shared memory and, when killed, leaves it behind: so in memory that goes.
             worker.host().mount_disk(Path::new("/dev/shm"), 1)?;
             worker.start(Clock::True)?;
@@ -153,23 +166,34 @@ impl Ground {
     ///
     /// When nobody does within a minute.
     pub async fn seat(&self) -> Result<Seat> {
-        let seat = until("a leader", ANSWER_WITHIN, || async {
-            // The answer of a server that is being killed is no answer; another one is asked next.
-            let records = self.records().await.unwrap_or_default();
-            Ok(records.into_iter().next().and_then(|record| self.seat_of(record)))
-        });
-        seat.await
+        self.leader_that(|_| true).await
     }
 
-    /// Waits until somebody waits behind a leader, and says who is the last in the line.
+    /// Waits until one of those leads for whom that is true, and says who.
     ///
     /// # Errors
     ///
-    /// When nobody does within a minute.
-    pub async fn waiter(&self) -> Result<Seat> {
+    /// When none does within a minute.
+    pub async fn leader_that(&self, suits: impl Fn(&Worker) -> bool) -> Result<Seat> {
+        let leader = until("a leader of that kind", ANSWER_WITHIN, || async {
+            // The answer of a server that is being killed is no answer; another one is asked next.
+            let records = self.records().await.unwrap_or_default();
+            let seat = records.into_iter().next().and_then(|record| self.seat_of(record));
+            Ok(seat.filter(|seat| suits(&self.contenders[seat.worker])))
+        });
+        leader.await
+    }
+
+    /// Waits until one of those waits behind a leader for whom that is true, and says who is the last of them in the line.
+    ///
+    /// # Errors
+    ///
+    /// When none does within a minute.
+    pub async fn waiter_that(&self, suits: impl Fn(&Worker) -> bool) -> Result<Seat> {
         let waiter = until("somebody who waits", ANSWER_WITHIN, || async {
             let records = self.records().await.unwrap_or_default();
-            Ok(records.into_iter().skip(1).last().and_then(|record| self.seat_of(record)))
+            let waiters = records.into_iter().skip(1).filter_map(|record| self.seat_of(record));
+            Ok(waiters.filter(|seat| suits(&self.contenders[seat.worker])).last())
         });
         waiter.await
     }

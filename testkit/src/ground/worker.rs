@@ -8,19 +8,19 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use election_core::ElectionName;
 
 use super::{
-    Settings,
-    claims::{clock_rate, has_begun, last_claim, tail},
+    Links, Settings,
+    claims::{clock_rate, has_begun, last_claim, rests, tail, wall_clock_off},
 };
 use crate::{
     contender::Mode,
-    history::Stamp,
-    need,
+    history::{Stamp, wall_ns},
     net::Host,
-    node::{Launch, Node},
+    node::Node,
     poll::until,
-    site::Site,
+    raft::Candidates,
 };
 
 /// How long a worker may take to resign and close: its own bounds, and some more.
@@ -40,32 +40,44 @@ pub enum Clock {
 
 /// A process that contends or observes on a host of its own, started again and again with the same id.
 pub struct Worker {
-    id: String,
-    host: Arc<Host>,
-    mode: Mode,
-    url: String,
-    election: String,
-    settings: Arc<Settings>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    incarnation: u32,
-    node: Option<Node>,
+    pub(super) id: String,
+    pub(super) host: Arc<Host>,
+    pub(super) mode: Mode,
+    pub(super) url: String,
+    pub(super) election: String,
+    links: Option<Links>,
+    pub(super) settings: Arc<Settings>,
+    is_member: bool,
+    /// That of a member is a server of the ground as well, and started with it.
+    node: Mutex<Option<Arc<Node>>>,
 }
 
 impl Worker {
+    /// A process of its own, with the way that it reaches the servers on.
     pub(super) fn new(
-        id: String,
+        (id, mode): (String, Mode),
         host: Arc<Host>,
-        mode: Mode,
-        url: String,
-        election: &str,
+        (url, links): (String, Option<Links>),
+        election: &ElectionName,
         settings: &Arc<Settings>,
     ) -> Self {
-        let (election, settings) = (election.to_owned(), settings.clone());
-        Self { id, host, mode, url, election, settings, state: Mutex::default() }
+        let (election, settings) = (election.to_string(), settings.clone());
+        Self { id, host, mode, url, election, links, settings, is_member: false, node: Mutex::default() }
+    }
+
+    /// The member of a Raft group that contends: it is killed, paused and started as the server that it is.
+    pub(super) fn member(i: usize, host: Arc<Host>, node: Arc<Node>, settings: &Arc<Settings>) -> Self {
+        Self {
+            id: Candidates::id(i),
+            host,
+            mode: Mode::Lead,
+            url: String::new(),
+            election: String::new(),
+            links: None,
+            settings: settings.clone(),
+            is_member: true,
+            node: Mutex::new(Some(node)),
+        }
     }
 
     /// The candidate's or observer's id.
@@ -80,16 +92,22 @@ impl Worker {
         &self.host
     }
 
+    /// True if it is a member of a Raft group, and not a client.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.is_member
+    }
+
+    /// The proxies between it and the servers, if there are any.
+    #[must_use]
+    pub fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
+    }
+
     /// The id of the running process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.state().node.as_ref().and_then(Node::id)
-    }
-
-    /// How often it was started.
-    #[must_use]
-    pub fn incarnation(&self) -> u32 {
-        self.state().incarnation
+        self.node().as_ref().and_then(|node| node.id())
     }
 
     /// The file that it records in.
@@ -118,18 +136,33 @@ impl Worker {
         Ok(clock_rate(&tail(&self.history())?, since))
     }
 
+    /// How many seconds its wall clock was ahead of the true one at its last successful check; `None` if it does not lead
+    /// as far as its history tells.
+    ///
+    /// # Errors
+    ///
+    /// When its history cannot be read.
+    pub fn wall_clock_off(&self) -> Result<Option<f64>> {
+        let events = tail(&self.history())?;
+        let (now, wall) = (Stamp::now(), wall_ns());
+        Ok(last_claim(&events, now).and_then(|_| wall_clock_off(&events, now, wall)))
+    }
+
     /// Starts it, after a SIGKILL if it runs. Another incarnation of the same id.
     ///
     /// # Errors
     ///
-    /// When it cannot be started.
+    /// When it cannot be started; a member has true clocks only.
     pub fn start(&self, clock: Clock) -> Result<()> {
-        let mut state = self.state();
-        if let Some(node) = state.node.take() {
+        let mut node = self.node();
+        if self.is_member {
+            ensure!(clock == Clock::True, "{self} is a member: false clocks are for clients");
+            return node.as_ref().context("a member without a process")?.restart();
+        }
+        if let Some(node) = node.take() {
             node.kill()?;
         }
-        state.incarnation += 1;
-        state.node = Some(Node::start(self.launch(clock, state.incarnation)?)?);
+        *node = Some(Arc::new(Node::start(self.launch(clock)?)?));
         Ok(())
     }
 
@@ -139,7 +172,7 @@ impl Worker {
     ///
     /// When the kernel refuses.
     pub fn kill(&self) -> Result<()> {
-        self.state().node.as_ref().map_or(Ok(()), Node::kill)
+        self.node().as_ref().map_or(Ok(()), |node| node.kill())
     }
 
     /// SIGSTOP.
@@ -148,7 +181,7 @@ impl Worker {
     ///
     /// When it does not run.
     pub fn pause(&self) -> Result<()> {
-        self.state().node.as_ref().context("a worker that was never started")?.pause()
+        self.with_node(Node::pause)
     }
 
     /// SIGCONT.
@@ -157,7 +190,7 @@ impl Worker {
     ///
     /// When it does not run.
     pub fn resume(&self) -> Result<()> {
-        self.state().node.as_ref().context("a worker that was never started")?.resume()
+        self.with_node(Node::resume)
     }
 
     /// Sets the wall clock of a [`Clock::Steppable`] worker off by that many seconds. It sees it within a second.
@@ -179,7 +212,26 @@ impl Worker {
     ///
     /// When it does not run.
     pub fn expect_running(&self) -> Result<()> {
-        self.state().node.as_ref().context("a worker that was never started")?.expect_running()
+        self.with_node(Node::expect_running)
+    }
+
+    /// Asks it to contend no more, and waits until it does not. A member goes on serving the others; a client ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Self::end).
+    pub async fn retire(&self) -> Result<()> {
+        if !self.is_member {
+            return self.end().await;
+        }
+        self.listens().await?;
+        self.with_node(Node::user_signal)?;
+        let what = format!("{self} to contend no more");
+        let rests = until(&what, ENDS_WITHIN, || async {
+            self.expect_running()?;
+            Ok(self.pid().filter(|pid| tail(&self.history()).is_ok_and(|events| rests(&events, *pid))))
+        });
+        rests.await.map(drop)
     }
 
     /// Asks it to resign and close, and waits until it has ended. Does nothing when it does not run.
@@ -205,82 +257,25 @@ impl Worker {
         let what = format!("{self} to begin");
         let begun = until(&what, ENDS_WITHIN, || async {
             self.expect_running()?;
-            Ok(has_begun(&tail(&self.history())?, self.incarnation()).then_some(()))
+            let events = tail(&self.history())?;
+            Ok(self.pid().filter(|pid| has_begun(&events, *pid)))
         });
-        begun.await
+        begun.await.map(drop)
     }
 
     fn with_node<T>(&self, act: impl FnOnce(&Node) -> Result<T>) -> Result<T> {
-        match &self.state().node {
+        match &*self.node() {
             Some(node) => act(node),
             None => bail!("{self} was never started"),
         }
     }
 
     fn log_tail(&self) -> String {
-        self.state().node.as_ref().map(Node::log_tail).unwrap_or_default()
+        self.node().as_ref().map(|node| node.log_tail()).unwrap_or_default()
     }
 
-    fn launch(&self, clock: Clock, incarnation: u32) -> Result<Launch> {
-        let settings = &self.settings;
-        let mode = match self.mode {
-            Mode::Lead => "lead",
-            Mode::Observe => "observe",
-        };
-        let args = [
-            ("url", self.url_for(clock)),
-            ("election", self.election.clone()),
-            ("id", self.id.clone()),
-            ("incarnation", incarnation.to_string()),
-            ("history", self.history().display().to_string()),
-            ("sink", settings.sink().display().to_string()),
-            ("mode", mode.to_owned()),
-            ("seed", settings.seed.to_string()),
-        ];
-        Ok(Launch {
-            name: self.id.clone(),
-            program: settings.programs.contender.clone(),
-            args: args.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect(),
-            env: self.environment(clock)?,
-            log: settings.folder.join(format!("{}.log", self.id)),
-            site: Site::Host(self.host.clone()),
-        })
-    }
-
-    /// A clock that may be slow by a third has to be allowed for: the contract holds within the drift bound.
-    fn url_for(&self, clock: Clock) -> String {
-        match clock {
-            Clock::Rate(rate) if rate < 1.0 => format!("{}&drift={:.2}", self.url, 1.0 - rate + 0.01),
-            _ => self.url.clone(),
-        }
-    }
-
-    fn environment(&self, clock: Clock) -> Result<Vec<(String, String)>> {
-        let mut environment = vec![("RUST_LOG", "warn".to_owned())];
-        if clock != Clock::True {
-            let library = need::faketime().context("there is no libfaketime: cargo xtask setup")?;
-            environment.push(("LD_PRELOAD", library.display().to_string()));
-        }
-        match clock {
-            Clock::True => {}
-            Clock::Rate(rate) => environment.push(("FAKETIME", format!("+0 x{rate}"))),
-            Clock::Steppable => {
-                self.step_clock(0)?;
-                environment.push(("FAKETIME_TIMESTAMP_FILE", self.clock_file().display().to_string()));
-                environment.push(("FAKETIME_CACHE_DURATION", "1".to_owned()));
-                // A wall clock can be set, the others cannot.
-                environment.push(("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()));
-            }
-        }
-        Ok(environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-    }
-
-    fn clock_file(&self) -> PathBuf {
-        self.settings.folder.join(format!("{}.clock", self.id))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn node(&self) -> MutexGuard<'_, Option<Arc<Node>>> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

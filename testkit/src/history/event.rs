@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Op {
-    /// The process: `invoke` is its first line, `ok` its last one.
+    /// The process: `invoke` is its first line, `ok` its last one; from `info` on it contends no more.
     Run,
     /// Connecting to the service.
     Connect,
@@ -117,6 +117,9 @@ pub struct Event {
     pub mono_ns: u64,
     /// `CLOCK_BOOTTIME` at the same moment.
     pub boot_ns: u64,
+    /// The wall clock as the process sees it, which may be wrong: only to show that it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ns: Option<u64>,
     /// The process.
     pub pid: u32,
     /// The how-manieth start of that id it is.
@@ -173,6 +176,7 @@ impl Event {
         Self {
             mono_ns: 0,
             boot_ns: 0,
+            wall_ns: None,
             pid: 0,
             incarnation: 0,
             seq: 0,

@@ -68,7 +68,9 @@ mod recorder;
 mod tests;
 
 pub use clock::Stamp;
+#[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
+pub(crate) use clock::wall_ns;
 pub use event::{Effect, Event, Fault, Op, Phase, View};
 pub use follow::Follow;
 pub use reader::History;
-pub use recorder::{Injection, Recorder, Who};
+pub use recorder::{Injection, Recorder, Who, next_incarnation};

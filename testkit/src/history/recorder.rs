@@ -1,14 +1,14 @@
 //! [`Recorder`]: writes one process's lines.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::clock::prove;
+use super::clock::{prove, wall_ns};
 use super::{Event, Fault, Op, Phase, Stamp};
 
 /// How often the stamps are compared with `/proc/uptime`.
@@ -58,6 +58,12 @@ impl Recorder {
         Ok(recorder)
     }
 
+    /// The how-manieth start of its id this process is.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.who.incarnation
+    }
+
     /// Stamps the event and writes it. The stamp is taken here: call it *before* an operation for `invoke`, and
     /// after it for its outcome.
     ///
@@ -73,6 +79,7 @@ impl Recorder {
         }
         event.mono_ns = stamp.mono_ns;
         event.boot_ns = stamp.boot_ns;
+        event.wall_ns = Some(wall_ns());
         event.pid = std::process::id();
         event.incarnation = self.who.incarnation;
         event.id.clone_from(&self.who.id);
@@ -85,6 +92,22 @@ impl Recorder {
         anyhow::ensure!(written == line.len(), "the history's disk is full: a line was cut");
         Ok(())
     }
+}
+
+/// The incarnation that is to write to this history next: each writes one first line.
+///
+/// # Errors
+///
+/// When there is a file that cannot be read.
+pub fn next_incarnation(path: &Path) -> Result<u32> {
+    let lines = match std::fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(1),
+        lines => lines.with_context(|| format!("cannot read the history {}", path.display()))?,
+    };
+    let first = br#""op":"run","phase":"invoke""#;
+    let begun =
+        lines.split(|byte| *byte == b'\n').filter(|line| line.windows(first.len()).any(|at| at == first));
+    Ok(u32::try_from(begun.count())? + 1)
 }
 
 /// What a killed incarnation left without an end gets one, so that it spoils no line but its own.

@@ -64,8 +64,8 @@ impl Nemesis for Deposal {
         };
         let led = victim.worker(ground).led_at(struck.before)?.is_some();
         let (word, right) = match self.role {
-            Role::Leader => ("did not lead", led),
-            Role::Waiter => ("did not wait", !led),
+            Role::Leader | Role::LinkedLeader => ("did not lead", led),
+            Role::Waiter | Role::Client => ("did not wait", !led),
         };
         Ok(Exercise::when(right, format!("{} {word} when it was struck", victim.worker(ground))))
     }

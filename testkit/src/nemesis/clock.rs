@@ -64,7 +64,7 @@ pub(super) struct Rate {
 #[async_trait]
 impl Nemesis for Rate {
     async fn aim(&mut self, ground: &Ground) -> Result<Aim> {
-        let victim = self.victim.insert(Victim::find(ground, Role::Waiter).await?);
+        let victim = self.victim.insert(Victim::find(ground, Role::Client).await?);
         let rate = self.pace.rate(ground.settings().backend);
         Ok(Aim { target: format!("{} ×{rate}", victim.worker(ground)), ..Aim::default() })
     }
@@ -97,16 +97,30 @@ impl Nemesis for Rate {
 #[derive(Default)]
 pub(super) struct Step {
     victim: Option<Victim>,
-    led: bool,
+    /// How far off the wall clock was, in seconds, by the successful checks after each step.
+    seen: Vec<f64>,
 }
 
-/// libfaketime looks for a new time once a second.
-const SEEN_WITHIN: Duration = Duration::from_millis(1100);
+/// The steps, in seconds.
+const STEPS: [i64; 2] = [3600, -3600];
+
+/// A step is seen when the wall clock is off by as much, but for this: far more than it takes to write a line.
+const STEP_TOLERANCE: f64 = 60.0;
+
+fn stepped_by(seen: f64, step: i64) -> bool {
+    (seen - step as f64).abs() <= STEP_TOLERANCE
+}
+
+/// Whether a worker led with each of the false wall clocks.
+fn stepped(seen: &[f64]) -> Exercise {
+    let all = seen.len() == STEPS.len() && seen.iter().zip(STEPS).all(|(seen, step)| stepped_by(*seen, step));
+    Exercise::when(all, format!("the worker led with its wall clock off by {seen:.0?} s, and not {STEPS:?}"))
+}
 
 #[async_trait]
 impl Nemesis for Step {
     async fn aim(&mut self, ground: &Ground) -> Result<Aim> {
-        let victim = self.victim.insert(Victim::find(ground, Role::Waiter).await?);
+        let victim = self.victim.insert(Victim::find(ground, Role::Client).await?);
         Ok(Aim { target: format!("{} ±1 h", victim.worker(ground)), ..Aim::default() })
     }
 
@@ -118,13 +132,15 @@ impl Nemesis for Step {
     async fn hold(&mut self, ground: &Ground, lasts: Duration) -> Result<()> {
         let Some(victim) = &self.victim else { return Ok(()) };
         let worker = victim.worker(ground);
-        let what = format!("{worker} to lead");
-        let leads = until(&what, LEADS_WITHIN, || async { worker.led_at(Stamp::now()) });
-        leads.await?;
-        for seconds in [3600, -3600] {
+        for seconds in STEPS {
             worker.step_clock(seconds)?;
-            tokio::time::sleep((lasts / 2).max(SEEN_WITHIN)).await;
-            self.led |= worker.led_at(Stamp::now())?.is_some();
+            let what = format!("{worker} to lead with its wall clock {seconds} s off");
+            let off = until(&what, LEADS_WITHIN, || async {
+                let off = worker.wall_clock_off()?;
+                Ok(off.filter(|off| stepped_by(*off, seconds)))
+            });
+            self.seen.push(off.await?);
+            tokio::time::sleep(lasts / 2).await;
         }
         Ok(())
     }
@@ -132,6 +148,19 @@ impl Nemesis for Step {
     async fn heal(&mut self, ground: &Ground, _struck: Struck) -> Result<Exercise> {
         let Some(victim) = &self.victim else { return Ok(Exercise::Missed("nobody was found".into())) };
         give(ground, victim, Clock::True).await?;
-        Ok(Exercise::when(self.led, "it did not lead while its wall clock was false"))
+        Ok(stepped(&self.seen))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_was_not_seen_was_not_exercised() {
+        assert_eq!(stepped(&[3600.02, -3599.9]), Exercise::Done);
+        for seen in [&[][..], &[3600.0], &[0.0, 0.0], &[3600.0, 3600.0], &[3600.0, 0.1]] {
+            assert!(matches!(stepped(seen), Exercise::Missed(_)), "{seen:?}");
+        }
     }
 }

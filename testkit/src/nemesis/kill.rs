@@ -73,6 +73,18 @@ pub(super) fn names(ground: &Ground, servers: &[usize]) -> String {
     servers.iter().map(|i| ground.service().node(*i).name()).collect::<Vec<_>>().join(" and ")
 }
 
+/// What a fault does to servers. A single one may be a process of ours; of several, the histories tell.
+pub(super) fn aim_at(ground: &Ground, servers: &[usize], effect: Effect) -> Aim {
+    let target = names(ground, servers);
+    match servers {
+        [server] => {
+            let pid = ground.service().node(*server).id();
+            Aim { target, pid, effect, token: None }
+        }
+        _ => Aim { target, ..Aim::default() },
+    }
+}
+
 /// Kills servers, and starts them again.
 pub(super) struct KillServers {
     pub(super) which: Which,
@@ -84,7 +96,7 @@ pub(super) struct KillServers {
 impl Nemesis for KillServers {
     async fn aim(&mut self, ground: &Ground) -> Result<Aim> {
         self.servers = self.which.choose(ground, &mut self.rng).await?;
-        Ok(Aim { target: names(ground, &self.servers), ..Aim::default() })
+        Ok(aim_at(ground, &self.servers, Effect::Kills))
     }
 
     async fn inject(&mut self, ground: &Ground) -> Result<()> {

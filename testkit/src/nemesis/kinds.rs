@@ -11,6 +11,7 @@ use super::{
     clock::{Pace, Rate, Step},
     disk::FullDisk,
     kill::{KillServers, KillWorker, Which},
+    link::{BadLink, Ill},
     network::{Disturbed, Shape},
     pause::{PauseServers, PauseWorker},
     restart::RollingRestart,
@@ -136,6 +137,10 @@ fn disturb(shape: Shape, rng: StdRng) -> Box<dyn Nemesis> {
     Box::new(Disturbed::new(shape, rng))
 }
 
+fn spoil(ill: Ill, rng: StdRng) -> Box<dyn Nemesis> {
+    Box::new(BadLink::new(ill, rng))
+}
+
 fn depose(role: Role, deed: Deed) -> Box<dyn Nemesis> {
     Box::new(Deposal::new(role, deed))
 }
@@ -148,6 +153,9 @@ use Area::{Network, Servers, Store, Workers};
 
 /// SIGSTOP lasts from too short to be noticed to long after the session's end.
 const PAUSE: (f64, f64) = (0.5, 3.0);
+
+/// The same, and up to ten seconds where a session lasts for two.
+const LONG: (f64, f64) = (0.5, 5.0);
 
 /// Long enough for the session to end, and somebody else to lead.
 const BEYOND: (f64, f64) = (1.5, 2.5);
@@ -174,7 +182,7 @@ pub static KINDS: &[Kind] = &[
     kind("pause-server", Servers, PAUSE, "SIGSTOP of the server that the leader is connected to", |rng| {
         pause_servers(Which::Leaders, rng)
     }),
-    kind("pause-chief", Servers, PAUSE, "SIGSTOP of the server that leads the others", |rng| {
+    kind("pause-chief", Servers, LONG, "SIGSTOP of the server that leads the others", |rng| {
         pause_servers(Which::Chief, rng)
     }),
     kind("pause-majority", Servers, PAUSE, "SIGSTOP of two servers of three", |rng| {
@@ -203,6 +211,30 @@ pub static KINDS: &[Kind] = &[
         disturb(Shape::Refused, rng)
     }),
     kind("loss", Network, (1.0, 3.0), "10 to 50 % of all packets lost", |rng| disturb(Shape::Loss, rng)),
+    kind(
+        "slow-link",
+        Network,
+        (1.0, 3.0),
+        "each server later by another time, for workers behind proxies",
+        |rng| spoil(Ill::Slow, rng),
+    ),
+    kind(
+        "reorder",
+        Network,
+        (1.0, 3.0),
+        "what is sent on one connection overtakes what is on another",
+        |rng| spoil(Ill::Reorders, rng),
+    ),
+    kind(
+        "half-open",
+        Network,
+        (1.0, 2.5),
+        "open connections lost by one end or on the way; new ones work",
+        |rng| spoil(Ill::HalfOpen, rng),
+    ),
+    kind("lost-replies", Network, PAUSE, "requests arrive, and their answers come late or never", |rng| {
+        spoil(Ill::NoReplies, rng)
+    }),
     kind("rolling-restart", Servers, (0.0, 0.0), "all servers restarted in good order, one by one", |_| {
         Box::new(RollingRestart::default())
     }),
@@ -214,6 +246,9 @@ pub static KINDS: &[Kind] = &[
     }),
     kind("end-session", Store, (0.2, 0.5), "the leader's session ended by an administrator", |_| {
         depose(Role::Leader, Deed::EndSession)
+    }),
+    kind("end-waiter", Store, (0.2, 0.5), "a waiting worker's session ended by an administrator", |_| {
+        depose(Role::Waiter, Deed::EndSession)
     }),
     only(
         Backend::Etcd,

@@ -14,6 +14,7 @@ mod clock;
 mod disk;
 mod kill;
 mod kinds;
+mod link;
 mod network;
 mod pause;
 mod restart;

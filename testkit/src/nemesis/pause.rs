@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use super::{
     Aim, Exercise, Nemesis, Struck,
-    kill::{Which, names},
+    kill::{Which, aim_at},
     victim::{Role, Victim},
 };
 use crate::{ground::Ground, history::Effect};
@@ -53,7 +53,7 @@ pub(super) struct PauseServers {
 impl Nemesis for PauseServers {
     async fn aim(&mut self, ground: &Ground) -> Result<Aim> {
         self.servers = self.which.choose(ground, &mut self.rng).await?;
-        Ok(Aim { target: names(ground, &self.servers), ..Aim::default() })
+        Ok(aim_at(ground, &self.servers, Effect::Pauses))
     }
 
     async fn inject(&mut self, ground: &Ground) -> Result<()> {

@@ -11,8 +11,12 @@ use crate::ground::{Ground, Seat, Worker};
 pub(super) enum Role {
     /// The one that leads.
     Leader,
+    /// The one that leads, once that is one whose way to the servers leads through proxies.
+    LinkedLeader,
     /// One that waits behind the leader.
     Waiter,
+    /// The same, and a program of its own: no member of a group.
+    Client,
 }
 
 /// The worker that had the role when the fault was aimed.
@@ -26,7 +30,9 @@ impl Victim {
     pub(super) async fn find(ground: &Ground, role: Role) -> Result<Self> {
         let seat = match role {
             Role::Leader => ground.seat().await?,
-            Role::Waiter => ground.waiter().await?,
+            Role::LinkedLeader => ground.leader_that(|worker| worker.links().is_some()).await?,
+            Role::Waiter => ground.waiter_that(|_| true).await?,
+            Role::Client => ground.waiter_that(|worker| !worker.is_member()).await?,
         };
         Ok(Self { role, seat })
     }
@@ -41,11 +47,13 @@ impl Victim {
         let led = worker.led_at(struck.before)?.is_some();
         Ok(match self.role {
             // What it writes until it is surely hit may be its resign.
-            Role::Leader => {
+            Role::Leader | Role::LinkedLeader => {
                 let still = worker.led_at(struck.after)?.is_some();
                 Exercise::when(led && still, format!("{worker} did not lead any more when it was hit"))
             }
-            Role::Waiter => Exercise::when(!led, format!("{worker} had become the leader when it was hit")),
+            Role::Waiter | Role::Client => {
+                Exercise::when(!led, format!("{worker} had become the leader when it was hit"))
+            }
         })
     }
 }

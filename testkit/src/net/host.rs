@@ -5,6 +5,7 @@ use std::{fmt, net::Ipv4Addr, path::Path, process::Command};
 use anyhow::{Context, Result};
 
 use super::namespace::Namespace;
+use crate::proxy::Place;
 
 /// A namespace with an address on the bridge of a [`Net`](super::Net).
 ///
@@ -50,6 +51,16 @@ impl Host {
     /// When it fails; the message has its words.
     pub fn run(&self, program: &str, args: &[&str]) -> Result<String> {
         self.namespace.run(program, args, "")
+    }
+
+    /// Where proxies have this host's network.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not let us in.
+    pub fn place(&self) -> Result<Place> {
+        let namespace = format!("/proc/{}/ns/net", self.namespace.id());
+        Place::inside(Path::new(&namespace)).with_context(|| format!("no proxies on {}", self.name))
     }
 
     /// Puts a disk of that many mebibytes at `folder`, which only processes of this host see. It outlives them, and

@@ -1,18 +1,30 @@
-//! A TCP proxy on loopback that makes a link bad: black holes, resets, delays.
+//! A TCP proxy on loopback that makes a link bad: black holes, resets, delays, connections that one end has lost.
 //!
 //! It runs on a thread of its own, so a test that blocks its runtime, or pauses its clock, does not stop the traffic.
+//! That thread may be on a [`Host`](crate::net::Host): then the loopback is the host's.
+//!
+//! Chunks of different connections overtake each other when their delays differ ([`Proxy::jitter`]). Within one
+//! connection they cannot, and none comes twice: TCP keeps order and drops duplicates, whatever the network does.
 
 mod link;
+mod place;
 mod pump;
 
-pub use link::Direction;
+pub use link::{Direction, Told};
+pub use place::Place;
 
-use std::{net::SocketAddr, sync::OnceLock, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::{
     net::TcpListener,
-    runtime::{Builder, Runtime},
     sync::{mpsc, oneshot, watch},
 };
 
@@ -38,6 +50,7 @@ use link::Link;
 pub struct Proxy {
     port: Port,
     link: watch::Sender<Link>,
+    disturbed: Arc<AtomicU64>,
     orders: mpsc::Sender<pump::Order>,
 }
 
@@ -48,14 +61,24 @@ impl Proxy {
     ///
     /// When no port is free.
     pub async fn to(upstream: &str) -> Result<Self> {
-        let port = Port::lease()?;
+        Self::at(&Place::here()?, Port::lease()?, upstream).await
+    }
+
+    /// The same in that place, on that port.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken.
+    pub async fn at(place: &Place, port: Port, upstream: &str) -> Result<Self> {
         let link = watch::Sender::new(Link::default());
+        let disturbed = Arc::default();
         let (orders, inbox) = mpsc::channel(1);
         let address = port.address();
-        let listening = runtime()?.spawn(TcpListener::bind(address)).await?;
+        let listening = place.spawn(TcpListener::bind(address)).await?;
         let listener = listening.with_context(|| format!("cannot listen on {address}"))?;
-        runtime()?.spawn(pump::serve(listener, upstream.to_owned(), link.clone(), inbox));
-        Ok(Self { port, link, orders })
+        let upstream = upstream.to_owned();
+        place.spawn(pump::serve(listener, upstream, link.clone(), Arc::clone(&disturbed), inbox));
+        Ok(Self { port, link, disturbed, orders })
     }
 
     /// Where the client under test connects to.
@@ -88,6 +111,28 @@ impl Proxy {
         self.link.send_modify(|link| link.flow_mut(direction).delay = delay);
     }
 
+    /// Delivers every chunk of bytes of that direction later by a time of its own, between nothing and `most`, on top of
+    /// the [delay](Self::delay): those of different connections overtake each other.
+    pub fn jitter(&self, direction: Direction, most: Duration) {
+        self.link.send_modify(|link| link.flow_mut(direction).jitter = most);
+    }
+
+    /// Forgets every open connection, as a firewall does that has lost its state, or a peer that was switched off: not
+    /// one byte of theirs is passed on any more. Whoever is not told goes on believing in them, until
+    /// [`heal`](Self::heal) resets them. New connections are not concerned.
+    pub fn forget(&self, told: Told) {
+        self.link.send_modify(|link| {
+            link.forgotten += 1;
+            link.told = told;
+        });
+    }
+
+    /// How many chunks of bytes and connections did not get through as they should have, so far.
+    #[must_use]
+    pub fn disturbed(&self) -> u64 {
+        self.disturbed.load(Ordering::Relaxed)
+    }
+
     /// Resets every connection and refuses new ones from now on.
     ///
     /// # Errors
@@ -99,7 +144,7 @@ impl Proxy {
         Ok(answer.await?)
     }
 
-    /// Ends [`sever`](Self::sever), [`cut`](Self::cut) and [`delay`](Self::delay).
+    /// Ends all of it.
     ///
     /// # Errors
     ///
@@ -114,17 +159,6 @@ impl Proxy {
     async fn order(&self, order: pump::Order) -> Result<()> {
         self.orders.send(order).await.map_err(|_| anyhow!("the proxy has ended"))
     }
-}
-
-/// One thread for all proxies of the process.
-fn runtime() -> Result<&'static Runtime> {
-    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    let start = || {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(1).thread_name("testkit-proxy").enable_all().build();
-        runtime.map_err(|error| error.to_string())
-    };
-    RUNTIME.get_or_init(start).as_ref().map_err(|error| anyhow!("no runtime for the proxies: {error}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,14 @@
 //! Accepting connections and moving their bytes.
 
-use std::{future, io, net::SocketAddr, pin::pin};
+use std::{
+    future, io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use rustix::net::Shutdown;
 use tokio::{
@@ -10,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::link::{Direction, Link};
+use super::link::{Birth, Direction, Link, Told};
 
 /// Bytes moved at once.
 const CHUNK: usize = 16 * 1024;
@@ -31,6 +39,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     upstream: String,
     link: watch::Sender<Link>,
+    disturbed: Arc<AtomicU64>,
     mut orders: mpsc::Receiver<Order>,
 ) {
     let mut listener = Some(listener);
@@ -56,9 +65,10 @@ pub(super) async fn serve(
                 }
             },
             Some(client) = accept(listener.as_ref()) => {
-                // The number is taken here, not when the task first runs: a cut may come in between.
-                let born = link.borrow().cuts;
-                connections.spawn(connection(client, upstream.clone(), link.subscribe(), born));
+                // Taken here, not when the task first runs: a cut may come in between.
+                let born = link.borrow().birth();
+                let wire = Wire { link: link.subscribe(), born, disturbed: disturbed.clone() };
+                connections.spawn(connection(client, upstream.clone(), wire));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -73,19 +83,58 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
     }
 }
 
-/// One client's connection, to its end or until the link is cut: `born` is the number of cuts before it.
-async fn connection(client: TcpStream, upstream: String, link: watch::Receiver<Link>, born: u64) {
-    let mut cut = pin!(until_cut(link.clone(), born));
+/// What a connection knows of the link that it goes over.
+#[derive(Clone)]
+struct Wire {
+    link: watch::Receiver<Link>,
+    born: Birth,
+    disturbed: Arc<AtomicU64>,
+}
+
+impl Wire {
+    async fn until(mut self, reached: impl Fn(&Link, Birth) -> bool) -> Link {
+        let born = self.born;
+        let link = self.link.wait_for(|link| reached(link, born)).await;
+        // A proxy that has gone ends its connections by itself.
+        link.map_or_else(|_| Link::default(), |link| *link)
+    }
+
+    /// Waits until bytes may pass, and acts while the link cannot change.
+    async fn if_open<T>(&mut self, way: Direction, act: impl FnOnce() -> T) -> io::Result<T> {
+        let born = self.born;
+        let open = self.link.wait_for(|link| link.carries(way, born)).await.map_err(io::Error::other)?;
+        let done = act();
+        drop(open);
+        Ok(done)
+    }
+
+    /// When a chunk that comes in now is due.
+    fn due(&self, way: Direction) -> Instant {
+        let link = self.link.borrow();
+        if link.disturbs(way, self.born) {
+            self.disturbed.fetch_add(1, Ordering::Relaxed);
+        }
+        Instant::now() + link.flow(way).draw_delay()
+    }
+}
+
+/// One client's connection, to its end or until the link is cut or forgets it.
+async fn connection(client: TcpStream, upstream: String, wire: Wire) {
+    let mut over = pin!(wire.clone().until(Link::is_over));
     let server = tokio::select! {
         biased;
-        () = &mut cut => Err(io::ErrorKind::ConnectionReset.into()),
-        server = dial(&upstream, link.clone()) => server,
+        _ = &mut over => Err(io::ErrorKind::ConnectionReset.into()),
+        server = dial(&upstream, wire.link.clone()) => server,
     };
     let Ok(server) = server else { return reset(&client) };
     let outcome = tokio::select! {
         biased;
-        () = &mut cut => Err(io::ErrorKind::ConnectionReset.into()),
-        outcome = exchange(&client, &server, &link) => outcome,
+        _ = &mut over => Err(io::ErrorKind::ConnectionReset.into()),
+        link = wire.clone().until(Link::has_forgotten) => {
+            wire.disturbed.fetch_add(1, Ordering::Relaxed);
+            return half_open(client, server, link.told, over).await;
+        }
+        outcome = exchange(&client, &server, &wire) => outcome,
     };
     if outcome.is_err() {
         // What broke one side must reach the other as a reset, not as an orderly end.
@@ -94,8 +143,23 @@ async fn connection(client: TcpStream, upstream: String, link: watch::Receiver<L
     }
 }
 
-async fn until_cut(mut link: watch::Receiver<Link>, born: u64) {
-    let _ = link.wait_for(|link| link.cuts != born).await;
+/// A connection that the link has forgotten: who was told has lost it at once, who was not writes into the void.
+async fn half_open(client: TcpStream, server: TcpStream, told: Told, over: impl Future<Output = Link>) {
+    reset(&client);
+    reset(&server);
+    let believers = match told {
+        Told::Nobody => vec![client, server],
+        Told::Client => {
+            drop(client);
+            vec![server]
+        }
+        Told::Server => {
+            drop(server);
+            vec![client]
+        }
+    };
+    over.await;
+    drop(believers);
 }
 
 async fn dial(upstream: &str, mut link: watch::Receiver<Link>) -> io::Result<TcpStream> {
@@ -111,31 +175,26 @@ fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-async fn exchange(client: &TcpStream, server: &TcpStream, link: &watch::Receiver<Link>) -> io::Result<()> {
+async fn exchange(client: &TcpStream, server: &TcpStream, wire: &Wire) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let up = one_way(client, server, Direction::ToServer, link.clone());
-    let down = one_way(server, client, Direction::ToClient, link.clone());
+    let up = one_way(client, server, Direction::ToServer, wire.clone());
+    let down = one_way(server, client, Direction::ToClient, wire.clone());
     tokio::try_join!(up, down).map(drop)
 }
 
 /// Bytes with the time they are due; none of them is the end of the stream.
 type Parcel = (Instant, Vec<u8>);
 
-async fn one_way(
-    from: &TcpStream,
-    to: &TcpStream,
-    way: Direction,
-    link: watch::Receiver<Link>,
-) -> io::Result<()> {
+async fn one_way(from: &TcpStream, to: &TcpStream, way: Direction, wire: Wire) -> io::Result<()> {
     let (send, receive) = mpsc::channel(UNDER_WAY);
-    tokio::try_join!(collect(from, send, way, link.clone()), deliver(to, receive, way, link)).map(drop)
+    tokio::try_join!(collect(from, send, way, wire.clone()), deliver(to, receive, way, wire)).map(drop)
 }
 
 async fn collect(
     from: &TcpStream,
     parcels: mpsc::Sender<Parcel>,
     way: Direction,
-    link: watch::Receiver<Link>,
+    wire: Wire,
 ) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -144,8 +203,7 @@ async fn collect(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             outcome => outcome?,
         };
-        let due = Instant::now() + link.borrow().flow(way).delay;
-        let sent = parcels.send((due, buffer[..count].to_vec())).await;
+        let sent = parcels.send((wire.due(way), buffer[..count].to_vec())).await;
         if count == 0 || sent.is_err() {
             return Ok(());
         }
@@ -156,34 +214,23 @@ async fn deliver(
     to: &TcpStream,
     mut parcels: mpsc::Receiver<Parcel>,
     way: Direction,
-    mut link: watch::Receiver<Link>,
+    mut wire: Wire,
 ) -> io::Result<()> {
     while let Some((due, bytes)) = parcels.recv().await {
+        // One that is due before the one ahead of it goes right behind that: a connection keeps its order.
         sleep_until(due).await;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             to.writable().await?;
-            match if_open(&mut link, way, || to.try_write(rest)).await? {
+            match wire.if_open(way, || to.try_write(rest)).await? {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => rest = &rest[written?..],
             }
         }
         if bytes.is_empty() {
             // The peer may have gone by itself: then there is nobody to tell.
-            if_open(&mut link, way, || rustix::net::shutdown(to, Shutdown::Write).ok()).await?;
+            wire.if_open(way, || rustix::net::shutdown(to, Shutdown::Write).ok()).await?;
         }
     }
     Ok(())
-}
-
-/// Waits until the flow is open, and acts while the link cannot change.
-async fn if_open<T>(
-    link: &mut watch::Receiver<Link>,
-    way: Direction,
-    act: impl FnOnce() -> T,
-) -> io::Result<T> {
-    let open = link.wait_for(|link| !link.flow(way).severed).await.map_err(io::Error::other)?;
-    let done = act();
-    drop(open);
-    Ok(done)
 }

@@ -200,3 +200,73 @@ async fn a_dropped_proxy_stops_listening() {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn a_forgotten_connection_is_silent_and_a_new_one_is_not() {
+    let (proxy, _server) = echo().await;
+    let mut stream = connect(&proxy).await;
+    stream.write_u8(1).await.unwrap();
+    assert_eq!(read_byte(&mut stream).await, 1);
+
+    proxy.forget(Told::Server);
+    stream.write_u8(2).await.unwrap();
+    assert_silent(&mut stream).await;
+    assert!(proxy.disturbed() > 0);
+    let mut fresh = connect(&proxy).await;
+    fresh.write_u8(3).await.unwrap();
+    assert_eq!(read_byte(&mut fresh).await, 3);
+
+    proxy.heal().await.unwrap();
+    let end = timeout(SOON, stream.read_u8()).await.unwrap();
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    fresh.write_u8(4).await.unwrap();
+    assert_eq!(read_byte(&mut fresh).await, 4);
+}
+
+#[tokio::test]
+async fn who_is_told_of_a_forgotten_connection_has_lost_it_at_once() {
+    let (proxy, _server) = echo().await;
+    let mut stream = connect(&proxy).await;
+    stream.write_u8(1).await.unwrap();
+    assert_eq!(read_byte(&mut stream).await, 1);
+    proxy.forget(Told::Client);
+    let end = timeout(SOON, stream.read_u8()).await.unwrap();
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn jitter_lets_connections_overtake_each_other_and_keeps_each_in_order() {
+    const CONNECTIONS: usize = 8;
+    let (proxy, _server) = echo().await;
+    proxy.jitter(Direction::ToServer, Duration::from_millis(200));
+    let mut overtaken = false;
+    for _ in 0..20 {
+        let mut streams = Vec::new();
+        for _ in 0..CONNECTIONS {
+            streams.push(connect(&proxy).await);
+        }
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        for (i, mut stream) in streams.into_iter().enumerate() {
+            // One after the other, in this order.
+            stream.write_u8(1).await.unwrap();
+            stream.write_u8(2).await.unwrap();
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let bytes = (read_byte(&mut stream).await, read_byte(&mut stream).await);
+                let _ = tell.send((i, bytes));
+            });
+        }
+        drop(tell);
+        let mut order = Vec::new();
+        while let Some((i, bytes)) = told.recv().await {
+            assert_eq!(bytes, (1, 2));
+            order.push(i);
+        }
+        assert_eq!(order.len(), CONNECTIONS);
+        overtaken |= !order.is_sorted();
+        if overtaken {
+            break;
+        }
+    }
+    assert!(overtaken && proxy.disturbed() > 0, "nothing overtook anything");
+}

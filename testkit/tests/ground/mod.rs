@@ -1,4 +1,5 @@
 //! What the short runs of chaos share.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{env, path::Path};
 
@@ -16,6 +17,15 @@ const SEED: u64 = 20_260_101;
 
 /// Strikes each of the faults once, and asserts that no law was broken and that all were exercised.
 pub(crate) async fn chaos(backend: Backend, faults: &[&str]) -> Result<()> {
+    run(backend, faults, |settings| settings).await
+}
+
+/// The same on a Raft group whose members contend.
+pub(crate) async fn chaos_among_members(faults: &[&str]) -> Result<()> {
+    run(Backend::Raft, faults, Settings::with_members).await
+}
+
+async fn run(backend: Backend, faults: &[&str], adapt: fn(Settings) -> Settings) -> Result<()> {
     if !backend.is_possible() {
         return Ok(());
     }
@@ -29,7 +39,8 @@ pub(crate) async fn chaos(backend: Backend, faults: &[&str]) -> Result<()> {
         raft_node: Path::new(env!("CARGO_BIN_EXE_testkit-raft-node")).to_owned(),
     };
     let progress = Progress::new();
-    let mut chaos = Chaos::start(Settings::new(backend, programs, folder.path(), seed), kinds).await?;
+    let settings = adapt(Settings::new(backend, programs, folder.path(), seed));
+    let mut chaos = Chaos::start(settings, kinds).await?;
     chaos.rage(seed, Length::Once, &progress).await?;
     let outcome = chaos.finish(&progress).await?;
     println!("{outcome}");

@@ -1,10 +1,11 @@
 //! The queue of the etcd backend: `backend-etcd/src/{candidacy,waiting,removal,session}.rs`, `proof/swap.rs` (moves).
 //!
-//! Three candidacies in one of two scopes. *Apart*: of three processes; two sessions expire, and an administrator
-//! revokes one of a waiting candidate. *Together*: process 0 campaigns twice beside another; a request of its may be
-//! answered too late and be obeyed at any later time, and its session's lease is replaced. In both, every candidacy
-//! may be dropped at any step, and members may lag: a look shows any revision that is not older than asked for. (The
-//! short cut for a predecessor of the same process is left out.)
+//! Three candidacies in one of two scopes. *Together* has all that can happen in one history: process 0 campaigns twice
+//! beside another; two sessions are paused past their deadlines and expire, an administrator revokes one, a request may
+//! be answered too late and be obeyed at any later time (a failover), and a session's lease is replaced. *Apart* is the
+//! same queue of three processes, without what goes on inside a session: there a third party differs from a second one
+//! only by its place in the queue. In both, every candidacy may be dropped at any step, and members may lag: a look shows
+//! any revision that is not older than asked for. (The short cut for a predecessor of the same process is left out.)
 //!
 //! | action | code |
 //! | --- | --- |

@@ -80,7 +80,7 @@ impl Rig {
 
         end(&self.contenders).await?;
         // What the bounds speak of must have passed for the end to be decided.
-        tokio::time::sleep(self.bounds.takeover + self.bounds.observe * 2).await;
+        tokio::time::sleep(self.bounds.takeover + self.bounds.observe * 4).await;
         let records = look().await?;
         end(&self.observers).await?;
         self.recorder.record(Event::new(Op::Run, Phase::Ok))?;
@@ -167,6 +167,8 @@ impl Worker {
         command.args(["--url", url, "--election", "chaos", "--id", &id, "--mode", mode]);
         command.args(["--history", &history, "--sink", &sink, "--incarnation", &incarnation_text]);
         command.args(["--hold", "200ms..800ms", "--reopen", "500ms..2s", "--seed", "7"]);
+        // The lies that are told afterwards take two leaders in succession of which the first has resigned.
+        command.args(["--resign", "0.8", "--drop", "0.1"]);
         let log = File::options().create(true).append(true).open(folder.path().join(format!("{id}.log")))?;
         let process = Process::start(&command, |command| {
             command.stdin(Stdio::null()).stderr(log);

@@ -65,6 +65,9 @@ pub(crate) const ZOO: &[Defect] = zoo! {
     ByName "etcd-no-list-after-compaction": "what was compacted away during an outage is not read anew",
         "backend-etcd" "etcd" "observers::what_was_compacted_away_while_the_link_was_down_is_read_anew";
 
+    ByName "zk-queue-read-before-the-second-create":
+        "a create that is made again after a lost connection is sent behind the list that it is looked for in",
+        "backend-zk" "cancel" "a_create_that_never_arrived_is_made_again_and_leads";
     ByName "zk-pings-trusted": "what a server answers by itself counts as proof",
         "backend-zk" "ensemble" "a_leader_whose_server_is_cut_off_stops_before_its_successor_starts";
     ByName "zk-waits-for-expired": "the leadership lasts until the client says Expired",

@@ -31,6 +31,16 @@ fn l1_a_takeover_within_the_bound_after_the_last_fault() {
     assert_eq!(broken(&story), []);
 }
 
+/// As a member does that goes on serving the others: after its last leadership it is no live candidate.
+#[test]
+fn l1_who_rests_contends_no_more() {
+    let mut story = Story::default();
+    story.campaigns(A, 900).leads(A, 1000, 2000).resigns(A, 2001);
+    story.add("a", 2002, Event::new(Op::Run, Phase::Info));
+    story.campaigns(B, 9000).leads(B, 9010, 9500).resigns(B, 9501).ends("b", 9502);
+    assert_eq!(broken(&story), []);
+}
+
 #[test]
 fn l1_without_a_candidate_nobody_need_lead() {
     let mut story = Story::default();

@@ -107,6 +107,13 @@ impl Model for EtcdQueue {
                 Property::sometimes("a request is obeyed late, and undone", |_: &Self, state: &State| {
                     state.quiet() && state.retried && state.swap == Swapping::Proven && state.exists[0]
                 }),
+                Property::sometimes(
+                    "a claim after all that can happen, in one history",
+                    |_: &Self, state: &State| {
+                        let all = state.lapses == LAPSES && state.revoked && state.retried;
+                        all && state.swap == Swapping::Proven && (0..N).any(|c| state.claims(c))
+                    },
+                ),
                 Property::sometimes("the same process leads again", |_: &Self, state: &State| {
                     state.claims(3) && state.session[3] == 0
                 }),

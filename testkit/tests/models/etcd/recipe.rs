@@ -239,8 +239,8 @@ impl EtcdQueue {
             }
             Action::AdminRevokes(c) => {
                 let waits = matches!(state.phases[c], Phase::Waiting { .. });
-                let alike = self.1 == Scope::Together || c == 3;
-                if alike
+                // The second candidacy of process 0 has no session of its own to be told apart by.
+                if c == 3
                     || state.revoked
                     || !waits
                     || state.ahead(c, state.revision).1 == 0
