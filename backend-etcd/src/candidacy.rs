@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::error;
 use crate::keys;
+use crate::names::{Name, Names};
 use crate::proof::swap;
 use crate::record::Record;
 use crate::removal::Removal;
@@ -26,12 +27,13 @@ use crate::waiting;
 pub(crate) async fn campaign(
     shared: &Arc<Shared>,
     election: &ElectionName,
+    names: &Arc<Names>,
     candidate: Candidate,
 ) -> Result<Leadership> {
     let mut sessions = 0;
     let Joined { candidacy, ahead, revision } = loop {
         sessions += 1;
-        match join(shared, election, &candidate).await {
+        match join(shared, election, names, &candidate).await {
             // Nothing of this candidacy has existed yet: the next session is as good.
             Err(NotIn { error, untouched: true }) if sessions < 3 => tracing::debug!(%error, "joining anew"),
             joined => break joined.map_err(|not_in| not_in.error)?,
@@ -43,13 +45,19 @@ pub(crate) async fn campaign(
     candidacy.win(candidate)
 }
 
-async fn join(shared: &Arc<Shared>, election: &ElectionName, candidate: &Candidate) -> Result<Joined, NotIn> {
+async fn join(
+    shared: &Arc<Shared>,
+    election: &ElectionName,
+    names: &Arc<Names>,
+    candidate: &Candidate,
+) -> Result<Joined, NotIn> {
     let entry = shared.enter().await?;
     let abandoned = Arc::new(AtomicBool::new(false));
     let join = Join {
         shared: shared.clone(),
         session: entry.session().clone(),
         election: election.clone(),
+        names: names.clone(),
         prefix: keys::prefix(&shared.config.root, election),
         candidate: candidate.clone(),
         abandoned: abandoned.clone(),
@@ -95,6 +103,8 @@ pub(crate) struct Candidacy {
     pub(crate) session: Arc<Session>,
     pub(crate) record: Arc<Record>,
     pub(crate) prefix: Vec<u8>,
+    /// Its name, to be given back; unless a request that names it may still be under way.
+    name: Option<(Arc<Names>, Name)>,
     /// Still to be removed.
     standing: bool,
 }
@@ -130,6 +140,7 @@ impl Candidacy {
             session: self.session.clone(),
             election: self.record.election.clone(),
             key: self.record.key.clone(),
+            name: self.name.take(),
             lease: Some(self.record.place().lease),
             _passage: Some(passage),
             confirm,
@@ -167,6 +178,7 @@ struct Join {
     shared: Arc<Shared>,
     session: Arc<Session>,
     election: ElectionName,
+    names: Arc<Names>,
     prefix: Vec<u8>,
     candidate: Candidate,
     /// Nobody waits for it any more.
@@ -175,20 +187,32 @@ struct Join {
 
 impl Join {
     async fn run(self, entry: Passage) -> Result<Joined, NotIn> {
-        let key = keys::record(&self.prefix, self.session.lease().0, self.candidate.id());
+        let name = self.names.take(&self.prefix, self.session.lease().0, self.candidate.id());
         let mut uncertain = false;
-        let joined = self.join(&key, &mut uncertain).await;
+        let mut joined = self.join(&name.key, &mut uncertain).await;
         drop(entry);
-        if uncertain {
-            // A request that names the lease may still be obeyed, also after the record was removed: replacing the
-            // lease makes that impossible.
-            self.session.poison();
+        if !uncertain {
+            if let Ok(joined) = &mut joined {
+                joined.candidacy.name = Some((self.names, name));
+            }
+            return joined;
         }
-        if joined.is_err() && uncertain {
+        // A request that names the lease may still be obeyed, also after the record was removed: replacing the
+        // lease makes that impossible.
+        self.session.poison();
+        if joined.is_err() {
             // And this removes what it may have made by now.
             let Self { shared, session, election, .. } = self;
-            let removal =
-                Removal { shared, session, election, key, lease: None, _passage: None, confirm: None };
+            let removal = Removal {
+                shared,
+                session,
+                election,
+                key: name.key,
+                name: None,
+                lease: None,
+                _passage: None,
+                confirm: None,
+            };
             tokio::spawn(removal.run());
         }
         joined
@@ -204,7 +228,10 @@ impl Join {
             let request = (self.prefix.as_slice(), key, self.candidate.value().as_ref(), lease.0);
             let error =
                 match requests::create(&self.shared.servers, Bound::once(bound.attempt), request).await {
-                    Ok(created) => return Ok(self.settle(key, created).await?),
+                    Ok(created) => {
+                        *uncertain |= !created.once;
+                        return Ok(self.settle(key, created).await?);
+                    }
                     Err(error) => error,
                 };
             match error.kind() {
@@ -233,7 +260,7 @@ impl Join {
 
     /// Takes the record in, on the session's present lease.
     async fn settle(&self, key: &[u8], created: Created) -> Result<Joined> {
-        let Created { created, place, revision, view } = created;
+        let Created { created, place, revision, view, .. } = created;
         let record = Arc::new(Record::new(self.election.clone(), key.to_vec(), created, place));
         // From here on an error drops the candidacy, which removes the record.
         let candidacy = Candidacy {
@@ -241,6 +268,7 @@ impl Join {
             session: self.session.clone(),
             record: record.clone(),
             prefix: self.prefix.clone(),
+            name: None,
             standing: true,
         };
         while !self.session.settle(&record) {

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use crate::candidacy;
 use crate::config::{Config, Renewal};
 use crate::keeper::{self, Close, Keeper, Phase};
+use crate::names::Names;
 use crate::observe::{self, Feeds};
 use crate::proof::version;
 use crate::servers::{Bound, Servers};
@@ -137,7 +138,7 @@ impl Coordinator for EtcdCoordinator {
 
     fn elector(&self, name: &str) -> Result<Arc<dyn Elector>> {
         let election = ElectionName::new(name).map_err(|error| error.backend(crate::BACKEND))?;
-        Ok(Arc::new(EtcdElector { shared: self.shared.clone(), election }))
+        Ok(Arc::new(EtcdElector { shared: self.shared.clone(), election, names: Arc::default() }))
     }
 
     async fn close(&self) -> Result<()> {
@@ -158,6 +159,7 @@ impl Coordinator for EtcdCoordinator {
 struct EtcdElector {
     shared: Arc<Shared>,
     election: ElectionName,
+    names: Arc<Names>,
 }
 
 impl fmt::Debug for EtcdElector {
@@ -176,7 +178,7 @@ impl Elector for EtcdElector {
     }
 
     async fn campaign(&self, candidate: Candidate) -> Result<Leadership> {
-        let campaign = candidacy::campaign(&self.shared, &self.election, candidate);
+        let campaign = candidacy::campaign(&self.shared, &self.election, &self.names, candidate);
         campaign.await.map_err(|error| error.during(Operation::Campaign).election(&self.election))
     }
 

@@ -3,7 +3,8 @@
 //! Layout: `<root>/<election>/<lease in hex>-<nonce>-<candidate id>`. The prefix and the lease in hex are what
 //! Go's `concurrency.Election` and `etcdctl elect` write (`<election>/<lease in hex>`), so their candidates and
 //! ours contend in one election; they, too, go by the create revision and not by the name. The nonce makes a
-//! name unique, so that it can be created, found again and deleted without knowing what became of a request.
+//! name unique, so that it can be created, found again and deleted without knowing what became of a request; where
+//! that is known the name serves again (see [`Names`](crate::names::Names)).
 
 use election_core::{CandidateId, ElectionName};
 

@@ -47,6 +47,7 @@ mod keeper;
 mod keys;
 #[cfg(test)]
 mod misuse;
+mod names;
 mod observe;
 mod proof;
 mod record;

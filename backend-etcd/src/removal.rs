@@ -7,7 +7,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error;
-use crate::requests;
+use crate::names::{Name, Names};
+use crate::requests::{self, Deleted};
 use crate::servers::Bound;
 use crate::session::{Passage, Session};
 use crate::shared::Shared;
@@ -18,6 +19,8 @@ pub(crate) struct Removal {
     pub(crate) session: Arc<Session>,
     pub(crate) election: ElectionName,
     pub(crate) key: Vec<u8>,
+    /// To be given back if the removal is one request that is answered.
+    pub(crate) name: Option<(Arc<Names>, Name)>,
     /// The lease that the record was on; unknown if the answer to its creation was lost.
     pub(crate) lease: Option<i64>,
     /// Keeps the session from being idle.
@@ -39,9 +42,14 @@ impl Removal {
         let mut uncertain = false;
         loop {
             let error = match self.attempt(bound).await {
-                Ok(true) => return self.answer(Ok(())),
-                Ok(false) if uncertain || self.may_be_our_own_doing() => return self.answer(Ok(())),
-                Ok(false) => {
+                Ok(Deleted { existed: true, once }) => {
+                    if let (true, false, Some((names, name))) = (once, uncertain, self.name.take()) {
+                        names.give_back(name);
+                    }
+                    return self.answer(Ok(()));
+                }
+                Ok(_) if uncertain || self.may_be_our_own_doing() => return self.answer(Ok(())),
+                Ok(_) => {
                     let error = error::new(Kind::NotLeader, Operation::Resign)
                         .election(&self.election)
                         .message("the record had been deleted before: somebody else may have led since");
@@ -65,7 +73,7 @@ impl Removal {
         }
     }
 
-    async fn attempt(&self, bound: Bound) -> Result<bool> {
+    async fn attempt(&self, bound: Bound) -> Result<Deleted> {
         let once = Bound::once(bound.attempt);
         requests::delete(&self.shared.servers, Operation::Resign, once, &self.key).await
     }

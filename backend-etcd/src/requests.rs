@@ -1,5 +1,7 @@
 //! The requests to etcd, each in the one form in which it may be repeated.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use election_core::{Kind, Operation, Result};
 use etcd_client::{
     Compare, CompareOp, GetOptions, GetResponse, KeyValue, LeaseGrantOptions, PutOptions, ResponseHeader,
@@ -30,6 +32,16 @@ pub(crate) struct Created {
     pub(crate) revision: i64,
     /// Who is ahead; unknown if the record was created by an earlier attempt whose answer was lost.
     pub(crate) view: Option<Option<Ahead>>,
+    /// It was one request: none that names the record is under way.
+    pub(crate) once: bool,
+}
+
+/// The answer to a request to delete.
+pub(crate) struct Deleted {
+    /// The record was there.
+    pub(crate) existed: bool,
+    /// As in [`Created`].
+    pub(crate) once: bool,
 }
 
 /// Creates the record if it is absent and looks who is ahead, in one round trip.
@@ -53,7 +65,14 @@ pub(crate) async fn create(
             TxnOp::get(prefix, Some(newest)),
         ])
         .or_else([TxnOp::get(key, Some(GetOptions::new().with_keys_only()))]);
-    let answer = self::txn(servers, Operation::Campaign, bound, txn).await?;
+    let sent = AtomicUsize::new(0);
+    let answer = servers
+        .call(Operation::Campaign, bound, |client| {
+            sent.fetch_add(1, Ordering::Relaxed);
+            let (mut kv, txn) = (client.kv_client(), txn.clone());
+            async move { kv.txn(txn).await }
+        })
+        .await?;
     let revision = header(answer.header(), Operation::Campaign)?.revision();
     let mut ranges = ranges(&answer);
     let range = ranges.pop().ok_or_else(|| malformed(Operation::Campaign))?;
@@ -65,7 +84,8 @@ pub(crate) async fn create(
         range.kvs().get(1).map(|kv| ahead(kv, first))
     });
     let place = Place { lease: own.lease(), modified: own.mod_revision() };
-    Ok(Created { created: own.create_revision(), place, revision, view })
+    let once = sent.into_inner() == 1;
+    Ok(Created { created: own.create_revision(), place, revision, view, once })
 }
 
 /// What a look at the queue shows, at one revision.
@@ -163,24 +183,26 @@ where
     ))
 }
 
-/// Deletes the record; whether it was there.
+/// Deletes the record.
 ///
-/// By its name alone: the nonce makes it unique, so that whatever has this name is the record of this candidacy,
-/// and no successor's. A transaction that compares the token as well would say the same and cost twice as much:
+/// By its name alone: whatever has this name is the record of this candidacy, and no successor's (see
+/// [`Names`](crate::names::Names)). A transaction that compares the token as well would say the same and cost twice as much:
 /// etcd 3.4 copies the buffer of all writes of the last 100 ms for each transaction that it applies.
 pub(crate) async fn delete(
     servers: &Servers,
     operation: Operation,
     bound: Bound,
     key: &[u8],
-) -> Result<bool> {
+) -> Result<Deleted> {
+    let sent = AtomicUsize::new(0);
     let answer = servers
         .call(operation, bound, |client| {
+            sent.fetch_add(1, Ordering::Relaxed);
             let (mut kv, key) = (client.kv_client(), key.to_vec());
             async move { kv.delete(key, None).await }
         })
         .await?;
-    Ok(answer.deleted() > 0)
+    Ok(Deleted { existed: answer.deleted() > 0, once: sent.into_inner() == 1 })
 }
 
 /// Grants a lease under an id of our own; the TTL that the server chose, in seconds.

@@ -128,22 +128,25 @@ impl Departure<'_> {
 
     /// The changes of one revision come together: our own end counts also if it is told after the predecessor's.
     fn judge(&self, changes: &[Change]) -> Result<Option<i64>> {
-        let end = |key: &[u8]| {
-            changes
-                .iter()
-                .find(|change| change.put.is_none() && change.key == key)
-                .map(|change| change.revision)
-        };
-        let departed = end(&self.ahead.key);
+        let departed = end(changes, &self.ahead.key, self.ahead.created);
         #[cfg(zoo)]
         if election_core::zoo::planted("etcd-no-ownership-check") {
             return Ok(departed);
         }
-        match end(&self.candidacy.record.key) {
+        match end(changes, &self.candidacy.record.key, self.candidacy.record.created) {
             Some(own) if departed.is_none_or(|departed| own <= departed) => Err(gone(&self.candidacy.record)),
             _ => Ok(departed),
         }
     }
+}
+
+/// When the record that was created then ended, if these changes tell of it.
+///
+/// A member that lags begins to watch before the record was created, and then tells of the end of the one that had
+/// its name before.
+fn end(changes: &[Change], key: &[u8], created: i64) -> Option<i64> {
+    let end = |change: &&Change| change.put.is_none() && change.key == key && change.revision > created;
+    changes.iter().find(end).map(|change| change.revision)
 }
 
 fn gone(record: &Arc<Record>) -> Error {
@@ -151,4 +154,19 @@ fn gone(record: &Arc<Record>) -> Error {
     error::new(Kind::SessionLost, Operation::Campaign)
         .election(&record.election)
         .message("the candidate's record was deleted while it waited: campaign again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_record_that_had_the_name_before_is_none() {
+        let deleted = |key: &str, revision| Change { key: key.into(), revision, put: None };
+        let changes = [deleted("a", 4), deleted("b", 6)];
+        assert_eq!(end(&changes, b"a", 5), None);
+        assert_eq!(end(&changes, b"b", 5), Some(6));
+        let changes = [deleted("a", 4), deleted("a", 9)];
+        assert_eq!(end(&changes, b"a", 5), Some(9));
+    }
 }

@@ -145,8 +145,8 @@ impl Task {
     fn heard(&mut self, created: i64, notice: Notice) {
         let Some(watched) = self.watched.get(&created) else { return };
         match notice {
-            Notice::Changes(_) => {
-                // Deletions only, and of a name that is never used twice.
+            // Deletions only; a blind watch may tell of the record that had the name before.
+            Notice::Changes(changes) if changes.iter().any(|change| change.revision > created) => {
                 watched.record.mark_gone();
                 self.watched.remove(&created);
             }
@@ -157,7 +157,7 @@ impl Task {
             }
             // The hub goes on by itself; the deadline holds meanwhile. A refusal leaves the proofs of renewal,
             // which compare every record, to notice a deletion.
-            Notice::Watching(_) | Notice::Interrupted => {}
+            Notice::Changes(_) | Notice::Watching(_) | Notice::Interrupted => {}
             Notice::Refused(reason) => tracing::warn!(%reason, "etcd refuses the watch on our own record"),
         }
     }

@@ -1,5 +1,6 @@
 //! Who wins, in which order, and what that costs.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use election_core::Coordinator;
 use testkit::etcd::Etcd;
 use tokio::time::Instant;
 
-use crate::support::{connect, enter, records, single, win, within};
+use crate::support::{candidate, connect, enter, records, single, win, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sole_candidate_wins_and_resigns() -> Result<()> {
@@ -155,5 +156,28 @@ async fn a_handover_to_the_second_in_line_is_one_request() -> Result<()> {
         assert_eq!(requests(&etcd).await? - before, 1.0);
         won.resign().await?;
     }
+    Ok(())
+}
+
+/// A name that existed once slows every later look at the queue until etcd compacts.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_elector_uses_one_name_again_and_again() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let mut names = HashSet::new();
+    let coordinators = [connect(&etcd, "ttl=60s").await?, connect(&etcd, "ttl=60s").await?];
+    let electors = [coordinators[0].elector("billing")?, coordinators[1].elector("billing")?];
+    let mut leadership = within(electors[0].campaign(candidate("w-0"))).await??;
+    for round in 1..=20 {
+        let place = round % 2;
+        let waiter = enter(&electors[place], &format!("w-{place}"));
+        names.extend(records(&etcd, "/election/billing/", 2).await?.into_iter().map(|record| record.key));
+        assert!(!waiter.is_finished());
+        let token = leadership.token();
+        leadership.resign().await?;
+        leadership = within(waiter).await???;
+        assert!(leadership.token() > token);
+        assert!(leadership.check().is_ok());
+    }
+    assert_eq!(names.len(), 2, "{names:?}");
     Ok(())
 }
