@@ -18,7 +18,7 @@ fn main() {
 
 fn herd(suite: &mut Suite) {
     for setting in settings(&suite.servers()) {
-        let rig = suite.rig(setting);
+        let rig = suite.patient_rig(setting);
         for queue in suite.cases_or_dear(&[10, 100], &[1000]) {
             let mut figure = Figure::new(setting, queue, Goal::AtMost(1.5));
             figure.samples = 20;

@@ -2,7 +2,6 @@
 //! costs while nothing happens.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use bench::clock;
@@ -25,7 +24,7 @@ fn main() {
 
 fn many(suite: &mut Suite) {
     for setting in settings(&suite.servers()) {
-        let rig = suite.rig(setting);
+        let rig = suite.patient_rig(setting);
         for elections in suite.cases_or_dear(&[1, 1000], &[10_000]) {
             let mut figure = Figure::new(setting, elections, Goal::Free);
             figure.elements = elections as u64;
@@ -82,7 +81,7 @@ impl Scene {
         tokio::time::sleep(rig.ttl() / 3).await;
         let after = Footprint::now()?;
         let (start, counters) = (clock::now_ns(), rig.counters().await?);
-        tokio::time::sleep((rig.ttl() * 2).max(Duration::from_secs(2))).await;
+        tokio::time::sleep(rig.ttl()).await;
         let seconds = clock::since(start).as_secs_f64();
         let Counters { requests, fsyncs, server_cpu, own_cpu } = rig.counters().await? - counters;
         let elections = held.len();

@@ -73,7 +73,7 @@ impl Rig {
     /// The same with sessions that a busy machine does not lose: for what is not about their end.
     #[must_use]
     pub fn patient(self) -> Self {
-        Self { ttl: Duration::from_secs(15), ..self }
+        Self { ttl: Duration::from_secs(10), ..self }
     }
 
     /// The coordinator of this process: for Raft, an embedded member.
@@ -148,7 +148,7 @@ impl Rig {
             }
             Running::Raft(_) => format!("embedded Raft {}", env!("CARGO_PKG_VERSION")),
         };
-        let (flags, settings) = (self.setting.flags(), self.setting.ours());
+        let (flags, settings) = (self.setting.flags(), self.setting.ours(self.ttl));
         Ok(Servers { software, count: self.setting.servers, flags, settings })
     }
 

@@ -109,8 +109,8 @@ impl Setting {
 
     /// Our own settings, as in the URL; what is not named is as it comes.
     #[must_use]
-    pub fn ours(self) -> String {
-        let ttl = self.ttl().as_millis();
+    pub fn ours(self, ttl: Duration) -> String {
+        let ttl = ttl.as_millis();
         match self.backend {
             Backend::Memory => String::new(),
             Backend::Etcd => format!("ttl={ttl}ms"),

@@ -12,12 +12,13 @@ use crate::rig::{Counters, Rig, Servers, Setting};
 pub struct LazyRig {
     setting: Setting,
     driver: PathBuf,
+    patient: bool,
     rig: OnceCell<Rig>,
 }
 
 impl LazyRig {
-    pub(super) fn new(setting: Setting, driver: PathBuf) -> Self {
-        Self { setting, driver, rig: OnceCell::new() }
+    pub(super) fn new(setting: Setting, driver: PathBuf, patient: bool) -> Self {
+        Self { setting, driver, patient, rig: OnceCell::new() }
     }
 
     /// The running servers.
@@ -25,7 +26,11 @@ impl LazyRig {
     /// # Errors
     /// When they cannot be started.
     pub async fn get(&self) -> Result<&Rig> {
-        self.rig.get_or_try_init(|| Rig::start(self.setting, &self.driver)).await
+        let start = || async {
+            let rig = Rig::start(self.setting, &self.driver).await?;
+            Ok(if self.patient { rig.patient() } else { rig })
+        };
+        self.rig.get_or_try_init(start).await
     }
 
     /// What it will be a rig of.

@@ -114,7 +114,19 @@ impl Suite {
     /// one is asked for is measured on it.
     #[must_use]
     pub fn rig(&mut self, setting: Setting) -> Rc<LazyRig> {
-        let rig = Rc::new(LazyRig::new(setting, self.driver.clone()));
+        self.keep(LazyRig::new(setting, self.driver.clone(), false))
+    }
+
+    /// The same with sessions that last longer than a busy machine may stall: see [`Rig::patient`].
+    ///
+    /// [`Rig::patient`]: crate::rig::Rig::patient
+    #[must_use]
+    pub fn patient_rig(&mut self, setting: Setting) -> Rc<LazyRig> {
+        self.keep(LazyRig::new(setting, self.driver.clone(), true))
+    }
+
+    fn keep(&mut self, rig: LazyRig) -> Rc<LazyRig> {
+        let rig = Rc::new(rig);
         self.rig = Rc::downgrade(&rig);
         rig
     }
