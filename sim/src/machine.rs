@@ -261,11 +261,8 @@ impl Machine {
         self.resumes.is_some()
     }
 
-    /// Ends the process, if one runs.
+    /// Ends the process, if one runs; a power loss is one for the disk all the same.
     pub(crate) fn end(&mut self, how: End, now: u64) {
-        if self.process.is_none() {
-            return;
-        }
         self.time.set(now.max(self.time.now()), self.time.own());
         match how {
             End::Kill => {

@@ -28,7 +28,7 @@ pub struct Outcome {
     pub lost: usize,
     /// Checks made.
     pub checks: usize,
-    /// Units of work committed, and refused by the fence.
+    /// Units of work committed, and requests refused by the fence, also of leaders that no longer waited for the answer.
     pub units: (usize, usize),
     /// Times a member began to serve as Raft leader.
     pub raft_leaders: u64,
@@ -71,6 +71,7 @@ pub(crate) fn judge(seed: u64, shared: &Shared, left: Vec<Vec<Left>>, now: u64) 
         seed,
         violations: own,
         virtual_ms: now / crate::net::MILLI,
+        units: (0, shared.sink.fenced()),
         raft_leaders: offices,
         entries: (entries, compared),
         segments: (delivered, stalled),
@@ -107,7 +108,6 @@ impl Outcome {
         self.lost += counts.lost;
         self.checks += counts.checks;
         self.units.0 += counts.units;
-        self.units.1 += counts.fenced;
         self.faults.clone_from(&counts.faults);
         let margin = report.margin.as_ref().map(|margin| margin.nanos);
         self.margin_ns = [self.margin_ns, margin].into_iter().flatten().min();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backend_raft::{Profile, RaftConfig, RaftTiming};
-use election_core::{ElectionName, Timing};
+use election_core::ElectionName;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -40,10 +40,10 @@ impl Settings {
         // (1 − d/2) / (1 + d/2) is above 1 − d.
         let rates = roles.iter().map(|_| extreme(rng, drift / 2.0)).collect();
         let raft = Profile::Lan.raft();
-        let ttl = Duration::from_millis(rng.random_range(100..=200));
-        let mut config = RaftConfig::new((0..members).map(address_of)).with_plaintext();
+        let ttl = Duration::from_millis(rng.random_range(100..=300));
+        let mut config = RaftConfig::new((0..members).map(address_of)).with_plaintext().with_ttl(ttl);
         config.raft = raft;
-        config.session = Timing::for_ttl(ttl).with_drift(drift);
+        config.session = config.session.with_drift(drift);
         config.patience = Duration::from_secs(2);
         let names: &[&str] = if rng.random_bool(0.3) { &["a", "b"] } else { &["a"] };
         let elections = names.iter().filter_map(|name| ElectionName::new(*name).ok()).collect();

@@ -91,7 +91,7 @@ pub(crate) async fn live(role: Role, machine: usize, shared: Shared, pen: Pen, m
     }
     let mut orders = shared.stop.clone();
     let Some(coordinator) = connect(&config, role, machine, &orders, &pen, &mut rng).await else {
-        return end(&shared, &pen);
+        return end(&shared, &pen, true);
     };
     let coordinator = match coordinator {
         Ok(coordinator) => coordinator,
@@ -106,7 +106,9 @@ pub(crate) async fn live(role: Role, machine: usize, shared: Shared, pen: Pen, m
                 if role == Role::Observer {
                     observer::run(&*elector, election.as_str(), machine, &shared, &pen, rng).await;
                 } else if role.contends() {
-                    contender::Contender::new(election, machine, shared, pen, rng).run(&*elector).await;
+                    let contender = contender::Contender::new(election, machine, shared, pen.clone(), rng);
+                    contender.run(&*elector).await;
+                    pen.record(election.as_str(), Event::new(Op::Run, Phase::Ok));
                 }
             }
         });
@@ -130,7 +132,7 @@ pub(crate) async fn live(role: Role, machine: usize, shared: Shared, pen: Pen, m
     for election in &shared.settings.elections {
         pen.record(election.as_str(), Event::new(Op::Close, phase));
     }
-    end(&shared, &pen)
+    end(&shared, &pen, !role.contends())
 }
 
 fn fail(shared: &Shared, pen: &Pen, error: &Error) -> Exit {
@@ -141,8 +143,9 @@ fn fail(shared: &Shared, pen: &Pen, error: &Error) -> Exit {
     Exit::Failed(error.to_string())
 }
 
-fn end(shared: &Shared, pen: &Pen) -> Exit {
-    for election in &shared.settings.elections {
+/// Ends in good order. Who contended has said so already, when it was done with it: a member goes on as one.
+fn end(shared: &Shared, pen: &Pen, say: bool) -> Exit {
+    for election in shared.settings.elections.iter().filter(|_| say) {
         pen.record(election.as_str(), Event::new(Op::Run, Phase::Ok));
     }
     Exit::Done

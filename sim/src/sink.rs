@@ -39,6 +39,7 @@ struct Inner {
     /// Answers, by when they arrive.
     answers: BTreeMap<(u64, u64), (oneshot::Sender<Answer>, Answer)>,
     sent: u64,
+    fenced: usize,
 }
 
 /// The sink. Clones are the same.
@@ -53,6 +54,7 @@ impl Sink {
             under_way: BTreeMap::new(),
             answers: BTreeMap::new(),
             sent: 0,
+            fenced: 0,
         })))
     }
 
@@ -85,6 +87,7 @@ impl Sink {
             let ((at, number), request) = first.remove_entry();
             let table = inner.tables.entry(request.election.as_str().to_owned()).or_default();
             let answer = table.serve(&request);
+            inner.fenced += usize::from(answer.is_err());
             let due = at + inner.delay();
             inner.answers.insert((due, number), (request.answer, answer));
         }
@@ -96,6 +99,11 @@ impl Sink {
         for (sender, answer) in due {
             sender.send(answer).ok();
         }
+    }
+
+    /// How many requests were too late.
+    pub(crate) fn fenced(&self) -> usize {
+        self.lock().fenced
     }
 
     /// All that was accepted in that election, in that order.

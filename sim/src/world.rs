@@ -211,7 +211,7 @@ impl World {
     fn step(&mut self, index: usize) {
         STEPS.fetch_add(1, Ordering::Relaxed);
         let exit = self.machines[index].run();
-        if self.machines[index].disk().is_dead() && self.machines[index].pid().is_some() {
+        if self.machines[index].disk().is_dead() {
             self.power_is_gone(index);
             return;
         }

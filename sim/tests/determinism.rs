@@ -27,12 +27,12 @@ fn another_seed_makes_another_run() {
     assert_ne!(fleet.run(5).unwrap().digest, fleet.run(6).unwrap().digest);
 }
 
-/// `cargo xtask test` runs a thousand of them, optimised.
+/// `cargo xtask test` runs five hundred of them, optimised.
 #[test]
 fn no_law_is_broken() {
-    let account = fleet().all(100..108, 2, |outcome| outcome.verdict() != Verdict::Violated).unwrap();
+    let account = fleet().all(100..104, 2, |outcome| outcome.verdict() != Verdict::Violated).unwrap();
     let again = |(seed, _): &(u64, Vec<String>)| format!("cargo xtask sim --seed {seed}");
     let again: Vec<String> = account.violated.iter().map(again).collect();
     assert!(again.is_empty(), "{account}{:?}\nagain: {}", account.violated, again.join("; "));
-    assert!(account.passed >= 6, "{account}");
+    assert!(account.passed >= 3, "{account}");
 }

@@ -33,12 +33,10 @@ macro_rules! defects {
 
 defects! {
     term_as_token: "raft-term-as-token", 1..9, "S2";
-    votes_right_after_a_restart: "raft-votes-right-after-a-restart", 1..9, "votes right after";
-    vote_without_fsync: "raft-vote-without-fsync", 1..9, "";
-    renewal_without_quorum: "raft-renewal-without-quorum", 1..9, "S1";
-    deadline_from_receipt: "deadline-from-receipt", 1..9, "S1";
-    flag_set_by_a_timer: "flag-set-by-a-timer", 1..9, "S";
-    claim_outlives_resign: "claim-outlives-resign", 1..9, "S";
-    fence_compares_for_equality: "fence-compares-for-equality", 1..9, "S3";
-    snapshot_name_not_synced: "raft-snapshot-name-not-synced", 1..9, "cannot go on";
+    votes_right_after_a_restart: "raft-votes-right-after-a-restart", 9..49, "votes right after";
+    vote_without_fsync: "raft-vote-without-fsync", 1..17, "acknowledged commits are missing";
+    renewal_without_quorum: "raft-renewal-without-quorum", 9..49, "S1";
+    flag_set_by_a_timer: "flag-set-by-a-timer", 1..9, "S1";
+    claim_outlives_resign: "claim-outlives-resign", 1..9, "L4";
+    snapshot_name_not_synced: "raft-snapshot-name-not-synced", 1..17, "missing, or older than the log";
 }

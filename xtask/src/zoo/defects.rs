@@ -104,6 +104,21 @@ pub(crate) const ZOO: &[Defect] = zoo! {
     ByName "raft-removed-member-not-told": "a member that was removed is still listened to, and not told",
         "backend-raft" "members" "a_member_is_added_replaced_and_removed_and_no_leadership_is_lost";
 
+    ByTest "simulated-raft-term-as-token": "the same as without the first word, found by simulation",
+        "sim" "zoo" "term_as_token";
+    ByTest "simulated-raft-votes-right-after-a-restart": "the same as without the first word, found by simulation",
+        "sim" "zoo" "votes_right_after_a_restart";
+    ByTest "simulated-raft-vote-without-fsync": "the same as without the first word, found by simulation",
+        "sim" "zoo" "vote_without_fsync";
+    ByTest "simulated-raft-renewal-without-quorum": "the same as without the first word, found by simulation",
+        "sim" "zoo" "renewal_without_quorum";
+    ByTest "simulated-flag-set-by-a-timer": "the same as without the first word, found by simulation",
+        "sim" "zoo" "flag_set_by_a_timer";
+    ByTest "simulated-claim-outlives-resign": "the same as without the first word, found by simulation",
+        "sim" "zoo" "claim_outlives_resign";
+    ByTest "simulated-raft-snapshot-name-not-synced": "the same as without the first word, found by simulation",
+        "sim" "zoo" "snapshot_name_not_synced";
+
     ByTest "idempotency-key-with-token": "the key of a charge contains the token, so that a successor charges again",
         "examples" "billing" "audit::a_key_that_contains_the_token_charges_twice";
     ByTest "unknown-outcome-is-failure": "a charge whose answer was lost is booked as declined",
