@@ -5,15 +5,15 @@
 //!
 //! | module | what it gives |
 //! | --- | --- |
-//! | [`world`] | all machines of a run, and the order in which things happen to them |
-//! | [`machine`] | one machine with one process, which crashes, stops, and starts anew on its disk |
-//! | [`moment`] | true time, and what a machine takes for it |
-//! | [`net`] | connections, with delay, loss and cuts |
-//! | [`sink`] | the resource that only the leader may write to |
-//! | [`roles`] | what the processes do |
-//! | [`plan`] | what a seed makes of a run, and which faults strike |
-//! | [`journal`] | what happened, for the checker and for a person |
-//! | [`outcome`] | what a run is worth |
+//! | `world` | all machines of a run, and the order in which things happen to them |
+//! | `machine` | one machine with one process, which crashes, stops, and starts anew on its disk |
+//! | `moment` | true time, and what a machine takes for it |
+//! | `net` | connections, with delay, loss and cuts |
+//! | `sink` | the resource that only the leader may write to |
+//! | `roles` | what the processes do |
+//! | `plan` | what a seed makes of a run, and which faults strike |
+//! | `journal` | what happened, for the checker and for a person |
+//! | `outcome` | what a run is worth |
 //! | [`fleet`] | many runs, each in a process of its own |
 //! | [`args`] | the command line |
 

@@ -75,6 +75,10 @@ pub(crate) async fn serve<H: Handler>(
     entrance: Arc<Entrance<H>>,
     stop: CancellationToken,
 ) {
+    #[cfg_attr(
+        not(feature = "sim"),
+        expect(clippy::infallible_destructuring_match, reason = "there is a second kind in a simulation")
+    )]
     let listener = match listener.into() {
         Listener::Tcp(listener) => listener,
         #[cfg(feature = "sim")]
