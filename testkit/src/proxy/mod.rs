@@ -23,10 +23,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot, watch},
-};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ports::Port;
 use link::Link;
@@ -74,7 +71,7 @@ impl Proxy {
         let disturbed = Arc::default();
         let (orders, inbox) = mpsc::channel(1);
         let address = port.address();
-        let listening = place.spawn(TcpListener::bind(address)).await?;
+        let listening = place.spawn(pump::bind(address)).await?;
         let listener = listening.with_context(|| format!("cannot listen on {address}"))?;
         let upstream = upstream.to_owned();
         place.spawn(pump::serve(listener, upstream, link.clone(), Arc::clone(&disturbed), inbox));

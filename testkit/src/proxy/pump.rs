@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rustix::net::Shutdown;
@@ -15,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::link::{Birth, Direction, Link, Told};
@@ -32,6 +33,19 @@ pub(super) enum Order {
     Cut(oneshot::Sender<()>),
     /// Listen, unless we do.
     Listen(SocketAddr, oneshot::Sender<io::Result<()>>),
+}
+
+/// A port that was found free can be taken for a moment: a child that is being started has, until it becomes another
+/// program, all that this process had open.
+pub(super) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let mut tries = 100;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => tries -= 1,
+            bound => return bound,
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Runs until the proxy is dropped; its connections end with it.
@@ -59,7 +73,7 @@ pub(super) async fn serve(
                 Some(Order::Listen(address, done)) => {
                     let outcome = match listener {
                         Some(_) => Ok(()),
-                        None => TcpListener::bind(address).await.map(|bound| listener = Some(bound)),
+                        None => bind(address).await.map(|bound| listener = Some(bound)),
                     };
                     let _ = done.send(outcome);
                 }
