@@ -62,9 +62,9 @@ pub(crate) fn all(steps: &mut Steps, arguments: &InstructionsArguments) {
     }
 }
 
-/// Builds the program with the same features as the tests, so that they share what is built already.
+/// Builds the program by itself: with all features of the workspace the seams of the simulation would be counted, too.
 fn build(provided: &Provided) -> Result<PathBuf> {
-    let mut run = Run::cargo().args(["test", "--workspace", "--all-features", "--no-run"]);
+    let mut run = Run::cargo().args(["test", "--package", "instructions", "--no-run"]);
     run = run.args(["--test", "paths", "--message-format=json-render-diagnostics"]);
     for package in OPTIMISED {
         run = run.args(["--config".to_owned(), format!("profile.dev.package.{package}.opt-level=1")]);
