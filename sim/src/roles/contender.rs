@@ -8,6 +8,7 @@ use election_core::{Candidate, ElectionName, Elector, Leadership, LeadershipHand
 use futures::FutureExt;
 use rand::Rng;
 use rand::rngs::StdRng;
+use testkit::contender::Leave;
 use testkit::history::{Event, Op, Phase};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -26,14 +27,6 @@ pub(super) struct Contender<'a> {
     pen: Pen,
     rng: StdRng,
     campaigns: u64,
-}
-
-/// How a leadership is given up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Leave {
-    Resign,
-    Drop,
-    Stay,
 }
 
 impl<'a> Contender<'a> {
@@ -108,14 +101,14 @@ impl<'a> Contender<'a> {
         let (clock_ns, valid_until) =
             (Some(handle.now().as_nanos()), handle.valid_until().ok().map(Instant::as_nanos));
         self.record(Event { token, clock_ns, valid_until, ..self.campaign(Phase::Ok) });
-        let (hold, leave) = (self.millis(5..500), self.choose(0.6, 0.2));
+        let (hold, leave) = (self.millis(5..500), Leave::draw(&mut self.rng, 0.6, 0.2));
         let (checks, units) = (self.millis(2..6), self.millis(4..30));
         let lost = tokio::select! {
             lost = self.hold(&handle, checks, hold, leave) => lost,
             () = self.work(&handle, units) => true,
         };
         // A lost leadership is given up, too: it must harm nobody.
-        let leave = if lost || leave == Leave::Stay { self.choose(0.5, 0.5) } else { leave };
+        let leave = if lost || leave == Leave::Stay { Leave::draw(&mut self.rng, 0.5, 0.5) } else { leave };
         if leave == Leave::Drop {
             self.record(self.of(&handle, Op::Drop, Phase::Invoke));
             drop(leadership);
@@ -221,16 +214,5 @@ impl<'a> Contender<'a> {
             ..self.of(handle, Op::Check, if checked.is_ok() { Phase::Ok } else { Phase::Fail })
         });
         checked.is_ok()
-    }
-
-    fn choose(&mut self, resign: f64, drop: f64) -> Leave {
-        let drawn: f64 = self.rng.random_range(0.0..1.0);
-        if drawn < resign {
-            Leave::Resign
-        } else if drawn < resign + drop {
-            Leave::Drop
-        } else {
-            Leave::Stay
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use election_core::{Elector, LeaderEvent};
+use election_core::Elector;
 use futures::StreamExt;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -51,26 +51,12 @@ async fn follow(elector: &dyn Elector, election: &str, number: u64, pen: &Pen) -
     loop {
         match events.next().await {
             Some(Ok(event)) => {
-                let view = Some(view(event));
+                let view = Some(View::from(event));
                 let event = Event { number: Some(number), view, ..Event::new(Op::Observe, Phase::Info) };
                 pen.record(election, event);
             }
             Some(Err(error)) => return error.to_string(),
             None => return "ended without an error".to_owned(),
-        }
-    }
-}
-
-fn view(event: LeaderEvent) -> View {
-    match event {
-        LeaderEvent::Elected(leader) => View::Elected {
-            id: leader.id,
-            value: String::from_utf8_lossy(&leader.value).into_owned(),
-            token: leader.token.get(),
-        },
-        LeaderEvent::Vacant => View::Vacant,
-        LeaderEvent::Disconnected { last, .. } => {
-            View::Disconnected { last: last.map(|leader| leader.token.get()) }
         }
     }
 }

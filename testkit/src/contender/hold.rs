@@ -4,22 +4,14 @@ use std::pin::pin;
 
 use anyhow::Result;
 use futures::FutureExt;
-use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::args::Args;
+use super::leave::Leave;
 use super::stop::Stop;
 use super::work::Watched;
 use crate::history::{Event, Op, Phase};
-
-/// How a leadership is given up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Leave {
-    Resign,
-    Drop,
-    Stay,
-}
 
 /// Checks until the leadership is lost, or is to be given up.
 pub(super) async fn hold(args: &Args, rng: &mut StdRng, mut stop: Stop, watched: &Watched) -> Result<Leave> {
@@ -38,25 +30,14 @@ pub(super) async fn hold(args: &Args, rng: &mut StdRng, mut stop: Stop, watched:
             _ = ticks.tick() => {
                 if watched.check()?.is_err() {
                     // A lost leadership is resigned, too: it must harm nobody.
-                    return Ok(choose(rng, 0.5, 0.5));
+                    return Ok(Leave::draw(rng, 0.5, 0.5));
                 }
             }
-            () = &mut end => match choose(rng, args.resign, args.drop) {
+            () = &mut end => match Leave::draw(rng, args.resign, args.drop) {
                 Leave::Stay => end.set(sleep(args.hold.draw(rng))),
                 leave => return Ok(leave),
             },
             () = stop.asked() => return Ok(Leave::Resign),
         }
-    }
-}
-
-fn choose(rng: &mut StdRng, resign: f64, drop: f64) -> Leave {
-    let drawn: f64 = rng.random_range(0.0..1.0);
-    if drawn < resign {
-        Leave::Resign
-    } else if drawn < resign + drop {
-        Leave::Drop
-    } else {
-        Leave::Stay
     }
 }

@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use super::args::Args;
 use super::desk::Desk;
-use super::hold::{Leave, hold};
+use super::hold::hold;
+use super::leave::Leave;
 use super::noted::Noted;
 use super::retry::{backoff, is_final, pause};
 use super::session::Session;

@@ -14,6 +14,7 @@ mod args;
 mod desk;
 mod hold;
 mod leading;
+mod leave;
 mod noted;
 mod observing;
 mod retry;
@@ -23,6 +24,7 @@ mod stop;
 mod work;
 
 pub use args::{Args, Mode, Range};
+pub use leave::Leave;
 pub use sink::{Row, Sink};
 
 use std::sync::Arc;

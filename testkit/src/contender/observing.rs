@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use anyhow::Result;
-use election_core::{Elector, LeaderEvent};
+use election_core::Elector;
 use futures::StreamExt;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
@@ -51,7 +51,8 @@ impl Observation<'_> {
         loop {
             match events.next().await {
                 Some(Ok(event)) => {
-                    self.recorder.record(Event { view: Some(view(event)), ..self.event(Phase::Info) })?;
+                    self.recorder
+                        .record(Event { view: Some(View::from(event)), ..self.event(Phase::Info) })?;
                 }
                 Some(Err(error)) => {
                     let (reason, note) = (Some(reason(&error)), Some(error.to_string()));
@@ -73,19 +74,5 @@ impl Observation<'_> {
 
     fn event(&self, phase: Phase) -> Event {
         Event { number: Some(self.number), ..Event::new(Op::Observe, phase) }
-    }
-}
-
-fn view(event: LeaderEvent) -> View {
-    match event {
-        LeaderEvent::Elected(leader) => View::Elected {
-            id: leader.id,
-            value: String::from_utf8_lossy(&leader.value).into_owned(),
-            token: leader.token.get(),
-        },
-        LeaderEvent::Vacant => View::Vacant,
-        LeaderEvent::Disconnected { last, .. } => {
-            View::Disconnected { last: last.map(|leader| leader.token.get()) }
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! [`Event`]: one line of a history.
 
+use election_core::LeaderEvent;
 use serde::{Deserialize, Serialize};
 
 /// What a line is about.
@@ -68,6 +69,22 @@ pub enum View {
         /// The token of the last leader seen.
         last: Option<u64>,
     },
+}
+
+impl From<LeaderEvent> for View {
+    fn from(event: LeaderEvent) -> Self {
+        match event {
+            LeaderEvent::Elected(leader) => Self::Elected {
+                id: leader.id,
+                value: String::from_utf8_lossy(&leader.value).into_owned(),
+                token: leader.token.get(),
+            },
+            LeaderEvent::Vacant => Self::Vacant,
+            LeaderEvent::Disconnected { last, .. } => {
+                Self::Disconnected { last: last.map(|leader| leader.token.get()) }
+            }
+        }
+    }
 }
 
 /// What a fault is, and whom it hits.
