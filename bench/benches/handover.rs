@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bench::relay::Relay;
-use bench::rig::{Backend, Rig, settings};
+use bench::rig::{Rig, settings};
 use bench::suite::{Figure, Goal, Suite, run};
 
 fn main() {
@@ -19,15 +19,7 @@ fn handover(suite: &mut Suite) {
         for &millis in suite.cases(&[150, 30]) {
             let mut figure = Figure::new(setting, format!("queued {millis} ms ago"), Goal::AtMost(1.5));
             figure.samples = 20;
-            if setting.backend == Backend::Memory {
-                figure.goal = Goal::Free;
-            } else {
-                suite.measure(
-                    &figure.limit(),
-                    async || rig.get().await?.raw().await,
-                    async |raw, iters| raw.pushes(iters).await,
-                );
-            }
+            suite.measure_raw_pushes(&mut figure, &rig);
             let queued_for = Duration::from_millis(millis);
             suite.measure(
                 &figure,

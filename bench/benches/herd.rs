@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bench::clock;
-use bench::rig::{Backend, Rig, settings};
+use bench::rig::{Rig, settings};
 use bench::suite::{Figure, Goal, Suite, run};
 use election::{Candidate, Coordinator, Elector, Leadership};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -22,15 +22,7 @@ fn herd(suite: &mut Suite) {
         for queue in suite.cases_or_dear(&[10, 100], &[1000]) {
             let mut figure = Figure::new(setting, queue, Goal::AtMost(1.5));
             figure.samples = 20;
-            if setting.backend == Backend::Memory {
-                figure.goal = Goal::Free;
-            } else {
-                suite.measure(
-                    &figure.limit(),
-                    async || rig.get().await?.raw().await,
-                    async |raw, iters| raw.pushes(iters).await,
-                );
-            }
+            suite.measure_raw_pushes(&mut figure, &rig);
             suite.measure(
                 &figure,
                 async || Herd::gather(rig.get().await?, queue).await,

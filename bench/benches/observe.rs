@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bench::clock;
 use bench::relay::Relay;
-use bench::rig::{Backend, Rig, settings};
+use bench::rig::{Rig, settings};
 use bench::suite::{Figure, Goal, Suite, run};
 use election::{Coordinator, Elector, FencingToken, LeaderEvent};
 use futures::StreamExt;
@@ -26,13 +26,7 @@ fn observe(suite: &mut Suite) {
         for &observers in suite.cases(&[1, 100, 1000]) {
             let mut figure = Figure::new(setting, observers, Goal::Free);
             figure.samples = 20;
-            if setting.backend != Backend::Memory {
-                suite.measure(
-                    &figure.limit(),
-                    async || rig.get().await?.raw().await,
-                    async |raw, iters| raw.pushes(iters).await,
-                );
-            }
+            suite.measure_raw_pushes(&mut figure, &rig);
             let scene = async || Scene::start(rig.get().await?, observers).await;
             suite.measure(&figure, scene, async |scene, iters| {
                 let mut sum = Duration::ZERO;

@@ -23,7 +23,7 @@ pub use lazy::LazyRig;
 pub use pace::Pace;
 pub use table::{Goal, Row, table};
 
-use crate::rig::{Context, Counters, Setting};
+use crate::rig::{Backend, Context, Counters, Setting};
 use progress::Progress;
 use side::{Cost, Side};
 
@@ -135,6 +135,20 @@ impl Suite {
     #[must_use]
     pub fn held(&self) -> Rc<Cell<Option<Held>>> {
         self.held.clone()
+    }
+
+    /// Measures the raw limit of a figure that ends when somebody has been told of a deletion. In memory there is none,
+    /// and so no goal.
+    ///
+    /// # Panics
+    /// As [`measure`](Self::measure).
+    pub fn measure_raw_pushes(&mut self, figure: &mut Figure, rig: &LazyRig) {
+        if rig.setting().backend == Backend::Memory {
+            figure.goal = Goal::Free;
+            return;
+        }
+        let raw = async || rig.get().await?.raw().await;
+        self.measure(&figure.limit(), raw, async |raw, iters| raw.pushes(iters).await);
     }
 
     /// Measures one figure, if criterion's command line selects it.
