@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::changing::fails;
 use common::{Cluster, PATIENCE, free_ports, soon};
 
 use backend_raft::{RaftConfig, RaftCoordinator};
@@ -216,11 +217,11 @@ fn a_data_directory_of_another_node_or_cluster_ends_the_process_with_its_own_err
     let mut cluster = Cluster::start("profile=wan");
     cluster.terminate(1);
     let url = cluster.url(1, &cluster.data(2));
-    assert_fails(&cluster, &url, "in use by another process");
+    fails(&cluster, &url, "in use by another process");
     cluster.terminate(2);
-    assert_fails(&cluster, &url, "belongs to node 2, not 1");
+    fails(&cluster, &url, "belongs to node 2, not 1");
     let url = format!("{}&cluster=other", cluster.url(2, &cluster.data(2)));
-    assert_fails(&cluster, &url, "belongs to cluster \"election\", not \"other\"");
+    fails(&cluster, &url, "belongs to cluster \"election\", not \"other\"");
 }
 
 #[test]
@@ -229,15 +230,15 @@ fn a_wiped_node_and_a_second_node_of_one_id_are_refused() {
     // Wiped: the same id, an empty directory.
     cluster.terminate(3);
     let empty = cluster.dir.path().join("empty");
-    assert_fails(&cluster, &cluster.url(3, &empty), "seen before with another data directory");
+    fails(&cluster, &cluster.url(3, &empty), "seen before with another data directory");
     // Twice at once: the real node 3 is up, and another one listens elsewhere under its id.
     cluster.start_node(3);
     cluster.node(3).ready();
     let port = free_ports(1)[0];
     let url = format!("{}&listen=127.0.0.1:{port}", cluster.url(3, &cluster.dir.path().join("twin")));
-    assert_fails(&cluster, &url, "seen before with another data directory");
+    fails(&cluster, &url, "seen before with another data directory");
     // And a port in use is its own error.
-    assert_fails(&cluster, &cluster.url(3, &cluster.dir.path().join("twin")), "cannot listen on");
+    fails(&cluster, &cluster.url(3, &cluster.dir.path().join("twin")), "cannot listen on");
 }
 
 #[test]
@@ -252,16 +253,6 @@ fn a_group_is_formed_in_any_order_with_one_missing_and_by_repeated_starts() {
     cluster.node(3).ready();
     cluster.start_node(2);
     cluster.node(2).ready();
-}
-
-/// Runs a node that must fail, and checks what it says.
-fn assert_fails(cluster: &Cluster, url: &str, says: &str) {
-    let mut process = cluster.start_url(url, "failing.log");
-    let status = process.wait();
-    let log = process.log();
-    std::fs::remove_file(cluster.dir.path().join("failing.log")).unwrap();
-    assert!(!status.success());
-    assert!(log.contains("raft-node: raft: connect:") && log.contains(says), "no {says:?} in:\n{log}");
 }
 
 /// The Raft leader that is left alone goes on talking to its clients. Without a quorum it proves nothing to them.
