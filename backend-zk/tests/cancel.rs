@@ -131,7 +131,7 @@ async fn a_create_whose_reply_was_lost_is_found_again() {
     records(&admin, "lost", 0).await;
 }
 
-/// Found in the fourth hour of chaos: the queue was read before the second create, the candidate took itself for deleted,
+/// Found by `cargo xtask chaos --backend zk --fault cut-leaders-server`: the queue was read before the second create, the candidate took itself for deleted,
 /// and its record stayed at the head of the queue for as long as the session lived.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_that_never_arrived_is_made_again_and_leads() {
