@@ -85,19 +85,22 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 pub struct RaftTiming {
     /// The time between two heartbeats of the Raft leader.
     pub heartbeat: Duration,
-    /// The shortest time without a heartbeat after which a member stands for election.
+    /// The shortest time for which a member that keeps to its leader no longer (see
+    /// [`election_max`](Self::election_max)) waits before it stands for election.
     pub election_min: Duration,
-    /// The longest. A member also keeps to its leader for so long, and a restarted one does not vote.
+    /// The longest. For so long, too, a member keeps to its leader after a heartbeat, a restarted member does not
+    /// vote, and a Raft leader serves that hears from no quorum. So a member stands for election between
+    /// `election_max + election_min` and twice `election_max` after the last heartbeat.
     pub election_max: Duration,
 }
 
 /// A named set of timings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Profile {
-    /// One rack or one availability zone: heartbeat 10 ms, election 30–60 ms, session 100 ms. A crash of the Raft
+    /// One rack or one availability zone: heartbeat 10 ms, election 20–40 ms, session 100 ms. A crash of the Raft
     /// leader ends every leadership.
     Lan,
-    /// One region: heartbeat 30 ms, election 100–150 ms, session 600 ms. A crashed leader is replaced within
+    /// One region: heartbeat 30 ms, election 60–120 ms, session 600 ms. A crashed leader is replaced within
     /// a second, also if the Raft leader crashed with it; leaderships elsewhere survive that.
     #[default]
     Default,
@@ -116,8 +119,8 @@ impl Profile {
             election_max: Duration::from_millis(max),
         };
         match self {
-            Self::Lan => timing(10, 30, 60),
-            Self::Default => timing(30, 100, 150),
+            Self::Lan => timing(10, 20, 40),
+            Self::Default => timing(30, 60, 120),
             Self::Wan => timing(300, 750, 1500),
         }
     }
@@ -283,7 +286,7 @@ impl RaftTiming {
         if election_min < heartbeat.saturating_mul(2) {
             return invalid(format!(
                 "election_min is {election_min:?} with a heartbeat of {heartbeat:?}: give at least twice the \
-                 heartbeat, three times if in doubt"
+                 heartbeat"
             ));
         }
         if election_max < election_min.saturating_add(heartbeat) {

@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(
             lan.outlook().to_string(),
             "sessions of 100ms, renewed every 20ms, end when the Raft leader crashes: 78ms are left of them, it \
-             takes 130ms (raise the ttl if leaderships shall survive it)"
+             takes 90ms (raise the ttl if leaderships shall survive it)"
         );
         assert!(lan.with_ttl(Duration::from_millis(200)).survives_failover());
     }

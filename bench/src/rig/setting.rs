@@ -102,8 +102,8 @@ impl Setting {
             (Backend::Etcd, true) => "--heartbeat-interval=10 --election-timeout=50".into(),
             (Backend::Zk, false) => "tickTime=2000 initLimit=10 syncLimit=5 (the usual ones)".into(),
             (Backend::Zk, true) => "tickTime=100 initLimit=100 syncLimit=2".into(),
-            (Backend::Raft, false) => "profile=default: heartbeat 50 ms, election 150–300 ms".into(),
-            (Backend::Raft, true) => "profile=lan: heartbeat 10 ms, election 30–60 ms".into(),
+            (Backend::Raft, false) => "profile=default".into(),
+            (Backend::Raft, true) => "profile=lan".into(),
         }
     }
 
