@@ -90,7 +90,7 @@ impl LogStore {
     /// Notes, on disk, that this node was removed from its group, and an id that was free then.
     pub(crate) async fn note_removal(&self, free: u64) -> io::Result<()> {
         let row = row::encode(&free)?;
-        self.durable(|done| Job::Mark { key: "removed", row, done: Some(done) }).await?;
+        self.durable(|done| Job::Mark { key: "removed", row, done }).await?;
         self.lock().removal = Some(free);
         Ok(())
     }
@@ -235,7 +235,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let row = row::encode(vote)?;
-        self.durable(|done| Job::Mark { key: "vote", row, done: Some(done) }).await?;
+        self.durable(|done| Job::Mark { key: "vote", row, done }).await?;
         self.lock().vote = Some(*vote);
         Ok(())
     }
@@ -258,10 +258,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut memory = self.lock();
         // The commit index rides along for nothing. It only tells how far a restart may apply at once, so it
         // is not worth an fsync of its own.
-        if let Some(committed) = memory.committed {
-            let row = row::encode(&committed)?;
-            self.submit(Job::Mark { key: "committed", row, done: None })?;
-        }
+        let committed = memory.committed.map(|committed| row::encode(&committed)).transpose()?;
         for entry in entries {
             let row = row::encode(&entry)?;
             let bytes = row.len();
@@ -276,7 +273,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 memory.lock().unwrap_or_else(PoisonError::into_inner).flushed(last);
             }
         });
-        self.submit(Job::Append { rows, flushed, done })
+        self.submit(Job::Append { rows, committed, flushed, done })
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {

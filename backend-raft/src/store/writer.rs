@@ -21,10 +21,15 @@ pub(super) const MARKS: TableDefinition<'static, &str, &[u8]> = TableDefinition:
 
 /// A change to be made durable, and whom to tell.
 pub(super) enum Job {
-    /// Adds entries, in order.
-    Append { rows: Vec<(u64, Vec<u8>)>, flushed: IOFlushed<TypeConfig>, done: Box<dyn FnOnce() + Send> },
+    /// Adds entries, in order, and notes the record `committed` if there is one.
+    Append {
+        rows: Vec<(u64, Vec<u8>)>,
+        committed: Option<Vec<u8>>,
+        flushed: IOFlushed<TypeConfig>,
+        done: Box<dyn FnOnce() + Send>,
+    },
     /// Replaces a record of [`MARKS`].
-    Mark { key: &'static str, row: Vec<u8>, done: Option<oneshot::Sender<io::Result<()>>> },
+    Mark { key: &'static str, row: Vec<u8>, done: oneshot::Sender<io::Result<()>> },
     /// Removes the entries from this index on.
     Truncate { from: u64, done: oneshot::Sender<io::Result<()>> },
     /// Removes the entries up to and including this index, and notes the record `purged`.
@@ -115,12 +120,7 @@ impl Writer {
                 done();
                 flushed.io_completed(result);
             }
-            Job::Mark { done, .. } => {
-                if let Some(done) = done {
-                    done.send(result).ok();
-                }
-            }
-            Job::Truncate { done, .. } | Job::Purge { done, .. } => {
+            Job::Mark { done, .. } | Job::Truncate { done, .. } | Job::Purge { done, .. } => {
                 done.send(result).ok();
             }
             Job::Recognise { peer, incarnation, done } => {
@@ -138,9 +138,12 @@ fn apply(transaction: &WriteTransaction, batch: &[Job]) -> Result<(), redb::Erro
     let mut marks = transaction.open_table(MARKS)?;
     for job in batch {
         match job {
-            Job::Append { rows, .. } => {
+            Job::Append { rows, committed, .. } => {
                 for (index, row) in rows {
                     log.insert(index, row.as_slice())?;
+                }
+                if let Some(row) = committed {
+                    marks.insert("committed", row.as_slice())?;
                 }
             }
             Job::Mark { key, row, .. } => {
