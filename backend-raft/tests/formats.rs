@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backend_raft::{Place, RaftAdmin, RaftConfig, RaftCoordinator};
-use common::{Process, free_ports, soon};
+use common::{Process, soon};
 use election_core::{Candidate, Coordinator, ElectionName};
 use redb::{Database, ReadableDatabase, TableDefinition};
+use testkit::ports::Port;
 
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 /// Long enough to be there when everything else is done.
@@ -40,7 +41,7 @@ struct Alone {
     // Before the directory, which it uses.
     process: Option<Process>,
     dir: tempfile::TempDir,
-    address: String,
+    port: Port,
 }
 
 impl Alone {
@@ -52,8 +53,7 @@ impl Alone {
     }
 
     fn new() -> Self {
-        let address = format!("127.0.0.1:{}", free_ports(1)[0]);
-        Self { process: None, dir: tempfile::tempdir().unwrap(), address }
+        Self { process: None, dir: tempfile::tempdir().unwrap(), port: Port::lease().unwrap() }
     }
 
     fn data(&self) -> PathBuf {
@@ -61,14 +61,14 @@ impl Alone {
     }
 
     fn start(&mut self, program: &Path) -> &mut Process {
-        let (address, data) = (&self.address, self.data());
+        let (address, data) = (self.port.address(), self.data());
         let url =
             format!("raft://{address}?node=1&data={}&snapshot_every=20&keep_entries=10", data.display());
         self.process.insert(Process::run(program, &[&url], self.dir.path().join("log")))
     }
 
     fn config(&self) -> RaftConfig {
-        RaftConfig::new([self.address.clone()]).with_ttl(TTL)
+        RaftConfig::new([self.port.address().to_string()]).with_ttl(TTL)
     }
 
     async fn client(&self) -> RaftCoordinator {

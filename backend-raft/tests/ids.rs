@@ -53,9 +53,9 @@ async fn a_lost_disk_comes_back_under_a_new_id_only_and_no_id_is_used_twice() {
     until_it_is(&admin, 6, Some(Role::Voter)).await;
     assert!(cluster.data(6).join("snapshot").exists(), "it got the log, and this shows nothing");
     for round in 0..2 {
-        let free = common::free_ports(1)[0];
+        let free = cluster.free_address();
         let url = format!(
-            "raft://4@{four},{lost}@127.0.0.1:{free}?node={lost}&data={}&profile=wan&join=yes",
+            "raft://4@{four},{lost}@{free}?node={lost}&data={}&profile=wan&join=yes",
             cluster.dir.path().join(format!("again-{round}")).display()
         );
         fails(&cluster, &url, &format!("the id {lost} was that of a member that was removed"));
@@ -71,10 +71,10 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
     let mut cluster = Cluster::start("profile=wan");
     let admin = admin(&cluster);
     let list = cluster.members.join(",");
-    let port = common::free_ports(1)[0];
+    let (free, alone) = (cluster.free_address(), cluster.free_address());
     let url = |id: u64, rest: &str| {
         format!(
-            "raft://{list},{id}@127.0.0.1:{port}?node={id}&data={}&profile=wan&{rest}",
+            "raft://{list},{id}@{free}?node={id}&data={}&profile=wan&{rest}",
             tempfile::tempdir_in(cluster.dir.path()).unwrap().keep().display()
         )
     };
@@ -83,7 +83,6 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
     fails(&cluster, &url(4, "join=yes&replaces=9"), "node 9, which is to be replaced, was never a member");
 
     // The data of a group of its own.
-    let alone = format!("127.0.0.1:{}", common::free_ports(1)[0]);
     let data = cluster.dir.path().join("alone");
     let rest = format!("node=5&data={}&profile=wan", data.display());
     let mut own = cluster.start_url(&format!("raft://5@{alone}?{rest}"), "alone.log");
@@ -92,11 +91,9 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
     assert_eq!(error.kind(), Kind::InvalidConfig, "{error}");
     assert!(error.to_string().contains("give it an empty data directory"), "{error}");
     own.kill();
-    fails(
-        &cluster,
-        &format!("raft://{list},5@{alone}?{rest}&join=yes"),
-        "is that of a member of another group",
-    );
+    // It finds out from its own data or is told by the group, whichever comes first.
+    let url = format!("raft://{list},5@{alone}?{rest}&join=yes");
+    fails(&cluster, &url, "give it an empty data directory");
 
     // Nobody there; somebody else there.
     let error = soon("refused", admin.add_member(6, &alone, None)).await.unwrap_err();
@@ -150,7 +147,7 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
 fn two_lists_that_share_a_member_form_no_group_and_say_so() {
     let mut cluster = Cluster::prepare("profile=wan");
     cluster.start_node(1);
-    let others: Vec<String> = common::free_ports(2).iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let others = cluster.free_addresses(2);
     let list = format!("{},{},{}", cluster.members[0], others[0], others[1]);
     let url = format!("raft://{list}?node=2&data={}&profile=wan", cluster.dir.path().join("b").display());
     while std::net::TcpStream::connect(&cluster.members[0]).is_err() {

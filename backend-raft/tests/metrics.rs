@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::worker::Worker;
-use common::{Cluster, Process, free_ports, soon};
+use common::{Cluster, Process, soon};
 use election_core::{Candidate, Coordinator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,8 +46,8 @@ async fn until(addresses: &[String], metric: &str, wanted: impl Fn(f64) -> bool)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_is_scraped_and_a_takeover_is_read_from_its_log() {
-    let cluster = Cluster::prepare("profile=wan&snapshot_every=50&keep_entries=10");
-    let addresses: Vec<String> = free_ports(3).iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let mut cluster = Cluster::prepare("profile=wan&snapshot_every=50&keep_entries=10");
+    let addresses = cluster.free_addresses(3);
     let start = |id: u64, metrics: &String| {
         let (url, log) = (cluster.url(id, &cluster.data(id)), cluster.dir.path().join(format!("{id}.log")));
         Process::run(Path::new(env!("CARGO_BIN_EXE_raft-node")), &["run", "--metrics", metrics, &url], log)

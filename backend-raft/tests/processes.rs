@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::changing::fails;
-use common::{Cluster, PATIENCE, free_ports, soon};
+use common::{Cluster, PATIENCE, soon};
 
 use backend_raft::{RaftConfig, RaftCoordinator};
 use election_core::clock::Instant;
@@ -202,7 +202,8 @@ async fn a_client_that_lists_the_members_in_another_order_is_told_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_nobody_reachable_a_client_gets_a_retryable_error_in_bounded_time() {
-    let members: Vec<String> = free_ports(3).iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let nobody = Cluster::prepare("profile=wan");
+    let members = &nobody.members;
     let mut config = RaftConfig::new(members.clone());
     config.patience = Duration::from_millis(500);
     let started = Instant::now();
@@ -234,8 +235,8 @@ fn a_wiped_node_and_a_second_node_of_one_id_are_refused() {
     // Twice at once: the real node 3 is up, and another one listens elsewhere under its id.
     cluster.start_node(3);
     cluster.node(3).ready();
-    let port = free_ports(1)[0];
-    let url = format!("{}&listen=127.0.0.1:{port}", cluster.url(3, &cluster.dir.path().join("twin")));
+    let elsewhere = cluster.free_address();
+    let url = format!("{}&listen={elsewhere}", cluster.url(3, &cluster.dir.path().join("twin")));
     fails(&cluster, &url, "seen before with another data directory");
     // And a port in use is its own error.
     fails(&cluster, &cluster.url(3, &cluster.dir.path().join("twin")), "cannot listen on");

@@ -10,6 +10,7 @@ use common::{Cluster, secured, soon};
 use backend_raft::{RaftAdmin, RaftConfig, RaftCoordinator};
 use election_core::{Candidate, Coordinator, ElectionName, Kind, LeaderEvent};
 use futures::StreamExt;
+use testkit::ports::Port;
 
 const TTL: Duration = Duration::from_secs(8);
 
@@ -164,8 +165,9 @@ async fn plaintext_and_tls_tell_each_other_what_is_wrong() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plaintext_beyond_loopback_is_refused_without_a_word_and_loud_with_one() {
     let cluster = Cluster::prepare("profile=wan");
-    let (member, port) = (&cluster.members[0], common::free_ports(1)[0]);
-    let url = format!("raft://{member}?node=1&data={}&listen=0.0.0.0:{port}", cluster.data(1).display());
+    let (member, port) = (&cluster.members[0], Port::lease().unwrap());
+    let (data, port) = (cluster.data(1), port.number());
+    let url = format!("raft://{member}?node=1&data={}&listen=0.0.0.0:{port}", data.display());
     let mut refused = cluster.start_url(&url, "refused.log");
     assert!(!refused.wait().success());
     refused.logs("is not a loopback address, and raft:// does not encrypt: give rafts://").await;

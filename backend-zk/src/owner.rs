@@ -248,3 +248,50 @@ pub(crate) fn unreachable(config: &Config, error: Option<zk::Error>) -> Error {
         _ => base,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyhow::Context;
+    use election_core::{Candidate, Coordinator};
+    use testkit::need::{self, Tool};
+    use testkit::proxy::Proxy;
+    use testkit::zk::Zk;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Who was connected to another server may have lost a deletion with that.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_a_reconnect_the_records_that_nobody_holds_are_removed() -> anyhow::Result<()> {
+        if !need::has(Tool::ZooKeeper) {
+            return Ok(());
+        }
+        let server = Zk::single().await?;
+        let proxy = Proxy::to(&server.endpoints()[0]).await?;
+        let coordinator = crate::connect(&format!("zk://{}?timeout=20s", proxy.endpoint())).await?;
+        let leadership = coordinator.elector("e")?.campaign(Candidate::new("held")?).await?;
+        let Phase::Live(session) = coordinator.shared().phase.borrow().clone() else {
+            anyhow::bail!("no session")
+        };
+        let stray = "/election/e/_c_c8f31b9b-9c6d-4d0f-8d55-0e5d1c6f3a11-stray-latch-";
+        let mode = zk::CreateMode::EphemeralSequential.with_acls(session.acls());
+        session.client.create(stray, b"", &mode).await?;
+        let admin = server.admin().await?;
+        anyhow::ensure!(admin.records("/election/e").await?.len() == 2);
+
+        proxy.cut().await?;
+        proxy.heal().await?;
+        let left = testkit::until("the end of the stray record", PATIENCE, || async {
+            let records = admin.records("/election/e").await?;
+            Ok((records.len() < 2).then_some(records))
+        });
+        let left = left.await?;
+        let held = left.first().context("the record that is held is gone, too")?;
+        anyhow::ensure!(held.key.contains("-held-"), "{held:?}");
+        leadership.check()?;
+        Ok(())
+    }
+}

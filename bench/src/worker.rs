@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use serde_json::Value;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, error::TryRecvError, unbounded_channel};
 
 /// Longer than any failover or start; whoever waits longer has found a defect.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,8 +41,17 @@ impl Worker {
     /// When the program cannot be started.
     pub fn start(driver: &Path, args: &[String]) -> Result<Self> {
         let mut command = Command::new(driver);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).env(BOUND, "1");
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", driver.display()))?;
+        command.args(args);
+        Self::run(command)
+    }
+
+    /// Starts a `driver` by a command that becomes one, say on a host of its own.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn run(mut command: Command) -> Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).env(BOUND, "1");
+        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().context("no output")?);
         let (sender, events) = unbounded_channel();
@@ -81,6 +90,18 @@ impl Worker {
         }
     }
 
+    /// The next event of any kind, if there is one already.
+    ///
+    /// # Errors
+    /// When it has ended, or said what is no event.
+    pub fn try_event(&mut self) -> Result<Option<Value>> {
+        match self.events.try_recv() {
+            Ok(line) => serde_json::from_str(&line).map(Some).with_context(|| line.clone()),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => bail!("the worker has ended"),
+        }
+    }
+
     /// Makes it campaign and returns when it was elected, on the clock of [`crate::clock`].
     ///
     /// # Errors
@@ -105,9 +126,21 @@ impl Worker {
     /// # Errors
     /// When it has ended.
     pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         let pid =
             i32::try_from(self.id()).ok().and_then(Pid::from_raw).context("a process id out of range")?;
-        Ok(kill_process(pid, Signal::STOP)?)
+        Ok(kill_process(pid, signal)?)
     }
 
     /// Lets it end on the command `quit`, and waits for that.

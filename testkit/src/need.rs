@@ -24,6 +24,8 @@ pub enum Tool {
     Curator,
     /// Network namespaces: the rights of root, iproute2 and iptables.
     Namespaces,
+    /// IPv6 in them.
+    Ipv6,
     /// libfaketime, which gives a process a clock of its own.
     Faketime,
 }
@@ -37,6 +39,7 @@ impl Tool {
             Self::ZooKeeper => "ZooKeeper",
             Self::Curator => "Curator",
             Self::Namespaces => "network namespaces (they take root's rights)",
+            Self::Ipv6 => "IPv6 in network namespaces (the kernel must have it, and they take root's rights)",
             Self::Faketime => "libfaketime",
         }
     }
@@ -48,7 +51,7 @@ impl Tool {
             Self::Etcdctl => "etcd-client",
             Self::ZooKeeper => "libzookeeper-java default-jre-headless",
             Self::Curator => "libcurator-recipes-java default-jdk-headless",
-            Self::Namespaces => "iproute2 iptables util-linux",
+            Self::Namespaces | Self::Ipv6 => "iproute2 iptables util-linux",
             Self::Faketime => "libfaketime",
         }
     }
@@ -68,6 +71,11 @@ impl Tool {
                     .iter()
                     .all(|tool| on_path(tool).is_some())
                     && net::are_allowed()
+            }
+            Self::Ipv6 => {
+                Self::Namespaces.is_present()
+                    && on_path("ip6tables-restore").is_some()
+                    && Path::new("/proc/sys/net/ipv6").exists()
             }
             Self::Faketime => faketime().is_some(),
         }

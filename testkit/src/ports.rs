@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
 };
 
 use anyhow::{Result, bail};
@@ -53,7 +53,7 @@ impl Port {
     }
 
     /// A port at an address where nobody else listens.
-    pub(crate) fn at(ip: Ipv4Addr, number: u16) -> Self {
+    pub(crate) fn at(ip: IpAddr, number: u16) -> Self {
         Self { address: SocketAddr::from((ip, number)), _lock: None }
     }
 

@@ -1,6 +1,10 @@
 //! [`Site`]: where a server runs.
 
-use std::{net::Ipv4Addr, process::Command, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::Command,
+    sync::Arc,
+};
 
 use anyhow::Result;
 
@@ -25,9 +29,9 @@ impl Site {
 
     /// Its address.
     #[must_use]
-    pub fn ip(&self) -> Ipv4Addr {
+    pub fn ip(&self) -> IpAddr {
         match self {
-            Self::Loopback => Ipv4Addr::LOCALHOST,
+            Self::Loopback => Ipv4Addr::LOCALHOST.into(),
             Self::Host(host) => host.address(),
         }
     }

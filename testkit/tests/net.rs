@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, Ipv6Addr, TcpListener},
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -14,7 +14,7 @@ use std::{
 
 use testkit::{
     need::{self, Tool},
-    net::{Fate, Host, Net, Rule, Weather},
+    net::{Family, Fate, Host, Net, Rule, Weather},
     process::Process,
     until,
 };
@@ -45,7 +45,8 @@ fn role() {
 }
 
 fn listen() {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT));
+    let listener = listener.or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))).unwrap();
     println!("listening");
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
@@ -111,8 +112,13 @@ fn call(from: &Host, to: &Host, patience: u32) -> Call {
 }
 
 fn two_hosts() -> Option<(Net, Arc<Host>, Arc<Host>)> {
-    need::has(Tool::Namespaces).then(|| {
-        let net = Net::new().unwrap();
+    two_hosts_of(Family::V4)
+}
+
+fn two_hosts_of(family: Family) -> Option<(Net, Arc<Host>, Arc<Host>)> {
+    let tool = if family == Family::V6 { Tool::Ipv6 } else { Tool::Namespaces };
+    need::has(tool).then(|| {
+        let net = Net::of(family).unwrap();
         let (a, b) = (net.host("a").unwrap(), net.host("b").unwrap());
         (net, a, b)
     })
@@ -120,16 +126,27 @@ fn two_hosts() -> Option<(Net, Arc<Host>, Arc<Host>)> {
 
 #[test]
 fn hosts_talk_until_the_weather_turns_and_again_afterwards() {
-    let Some((_net, a, b)) = two_hosts() else { return };
+    the_weather_turns(Family::V4);
+}
+
+#[test]
+fn the_same_over_ipv6() {
+    the_weather_turns(Family::V6);
+}
+
+fn the_weather_turns(family: Family) {
+    let Some((_net, a, b)) = two_hosts_of(family) else { return };
     let _b = listener(&b);
     assert_eq!(call(&a, &b, 10), Call::Answered);
 
     // Not both ways: the refusal has to find its way back.
     let lost = Weather::impose([Rule::new(&a, &b, Fate::Lost)]).unwrap();
     assert_eq!(call(&a, &b, 1), Call::Unanswered);
-    let refused = Weather::impose([Rule::new(&a, &b, Fate::Refused)]).unwrap();
-    assert_eq!(call(&a, &b, 10), Call::Refused);
-    assert!(refused.lift().unwrap() > 0);
+    for fate in [Fate::Refused, Fate::Forbidden] {
+        let refused = Weather::impose([Rule::new(&a, &b, fate)]).unwrap();
+        assert_eq!(call(&a, &b, 10), Call::Refused);
+        assert!(refused.lift().unwrap() > 0);
+    }
     assert_eq!(call(&a, &b, 1), Call::Unanswered, "the other weather goes on");
     assert!(lost.lift().unwrap() > 0);
     assert_eq!(call(&a, &b, 10), Call::Answered);

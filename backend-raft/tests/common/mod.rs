@@ -11,7 +11,6 @@ pub(crate) mod worker;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -21,6 +20,7 @@ use backend_raft::{Profile, RaftConfig, RaftCoordinator};
 use election_core::clock::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use testkit::ports::Port;
 
 use certificates::{Authority, Files};
 
@@ -30,22 +30,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Waits for a future, but not for ever.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
-}
-
-/// Free ports below those of outgoing connections.
-pub(crate) fn free_ports(count: usize) -> Vec<u16> {
-    // Each test process starts elsewhere, so that tests that run at once do not meet.
-    let start = 20_000 + (std::process::id() % 1000) as u16 * 10;
-    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
-    let mut ports = Vec::new();
-    while ports.len() < count {
-        let port = start.wrapping_add(NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
-        let port = 20_000 + port % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            ports.push(port);
-        }
-    }
-    ports
 }
 
 /// The same with these certificates.
@@ -171,6 +155,8 @@ pub(crate) struct Cluster {
     nodes: Vec<Option<Process>>,
     pub(crate) dir: TempDir,
     pub(crate) members: Vec<String>,
+    /// Nobody else's, as long as it lives: also those of nodes that have ended, and may come back.
+    ports: Vec<Port>,
     parameters: String,
     /// The command lines of those that joined later.
     joined: BTreeMap<u64, String>,
@@ -221,18 +207,32 @@ impl Cluster {
 
     /// Three addresses and no node yet.
     pub(crate) fn prepare(parameters: &str) -> Self {
-        let members = free_ports(3).into_iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        let nodes = (0..3).map(|_| None).collect();
-        Self {
+        let mut cluster = Self {
             dir: tempfile::tempdir().unwrap(),
-            members,
+            members: Vec::new(),
+            ports: Vec::new(),
             parameters: parameters.into(),
-            nodes,
+            nodes: (0..3).map(|_| None).collect(),
             joined: BTreeMap::new(),
             newcomers: Vec::new(),
             lists_newcomers: false,
             authority: None,
-        }
+        };
+        cluster.members = cluster.free_addresses(3);
+        cluster
+    }
+
+    /// An address where nobody listens, and nobody but this cluster will.
+    pub(crate) fn free_address(&mut self) -> String {
+        let port = Port::lease().unwrap();
+        let address = port.address().to_string();
+        self.ports.push(port);
+        address
+    }
+
+    /// Several of them.
+    pub(crate) fn free_addresses(&mut self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.free_address()).collect()
     }
 
     /// A node's data directory.
@@ -266,7 +266,7 @@ impl Cluster {
     /// Starts a node that is to join, at a new address, which it answers. It is given the list of those who formed the
     /// group, and itself.
     pub(crate) fn join(&mut self, id: u64, how: &str) -> String {
-        let address = format!("127.0.0.1:{}", free_ports(1)[0]);
+        let address = self.free_address();
         if let Some(authority) = &self.authority {
             authority.node(id, "election");
         }

@@ -26,7 +26,7 @@ impl Links {
         let place = host.place()?;
         let mut proxies = Vec::new();
         for (port, server) in (FIRST_PORT..).zip(servers) {
-            proxies.push(Proxy::at(&place, Port::at(Ipv4Addr::LOCALHOST, port), server).await?);
+            proxies.push(Proxy::at(&place, Port::at(Ipv4Addr::LOCALHOST.into(), port), server).await?);
         }
         Ok(Self { proxies, _place: place })
     }

@@ -212,7 +212,7 @@ impl Ground {
     ///
     /// When it has no open connection to any.
     pub fn server_of(&self, worker: &Worker) -> Result<usize> {
-        let servers: Vec<IpAddr> = self.servers.iter().map(|host| host.address().into()).collect();
+        let servers: Vec<IpAddr> = self.servers.iter().map(|host| host.address()).collect();
         let server = sockets::server_in_touch(worker.host(), &servers)?;
         server.with_context(|| format!("{worker} is not connected to any server"))
     }

@@ -1,6 +1,6 @@
 //! [`Host`]: a machine of its own, as far as the network and the disk are concerned.
 
-use std::{fmt, net::Ipv4Addr, path::Path, process::Command};
+use std::{fmt, net::IpAddr, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -12,12 +12,12 @@ use crate::proxy::Place;
 /// It is gone when it is dropped and the last process on it has ended.
 pub struct Host {
     name: String,
-    address: Ipv4Addr,
+    address: IpAddr,
     namespace: Namespace,
 }
 
 impl Host {
-    pub(super) fn new(name: &str, address: Ipv4Addr) -> Result<Self> {
+    pub(super) fn new(name: &str, address: IpAddr) -> Result<Self> {
         let namespace = Namespace::new().with_context(|| format!("cannot make the host {name}"))?;
         Ok(Self { name: name.to_owned(), address, namespace })
     }
@@ -34,7 +34,7 @@ impl Host {
 
     /// Its address.
     #[must_use]
-    pub fn address(&self) -> Ipv4Addr {
+    pub fn address(&self) -> IpAddr {
         self.address
     }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Net`] | the bridge, in a namespace of its own, and a link from it to this process |
 //! | [`Host`] | a namespace with an address, where servers and workers are started |
+//! | [`Family`] | IPv4 or IPv6: what kind of address |
 //! | [`Rule`], [`Weather`] | what a host does to the packets of another: lose them, or refuse them |
 //!
 //! No namespace has a name, and none is known outside this process: each is held open by a child that dies with us
@@ -35,4 +36,5 @@ mod weather;
 pub use host::Host;
 pub(crate) use namespace::are_allowed;
 pub use network::Net;
+pub use subnet::Family;
 pub use weather::{Fate, Rule, Weather};

@@ -1,7 +1,8 @@
 //! [`Net`]: the bridge that hosts are plugged into.
 
 use std::{
-    net::Ipv4Addr,
+    fs,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use super::{
     host::Host,
     namespace::{Namespace, run_outside},
-    subnet::Subnet,
+    subnet::{Family, Subnet},
 };
 
 /// This process's own address on the subnet.
@@ -34,18 +35,31 @@ pub struct Net {
 }
 
 impl Net {
-    /// A bridge without hosts, linked to this process.
+    /// A bridge without hosts, linked to this process. The hosts will have IPv4 addresses.
     ///
     /// # Errors
     ///
     /// When namespaces are not allowed or `ip` is missing: see [`need::has`](crate::need::has).
     pub fn new() -> Result<Self> {
+        Self::of(Family::V4)
+    }
+
+    /// The same with addresses of that kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); also when the machine has no IPv6.
+    pub fn of(family: Family) -> Result<Self> {
         let switch = Namespace::new()?;
         switch.run("ip", &["-batch", "-"], "link add br0 type bridge\nlink set br0 up\n")?;
-        let subnet = Subnet::lease(|subnet| Ok(plug_control(&switch, subnet).is_ok()))?;
+        let subnet = Subnet::lease(family, |subnet| Ok(plug_control(&switch, subnet).is_ok()))?;
         let link = subnet.link();
         switch.run("ip", &["-batch", "-"], "link set control master br0\nlink set control up\n")?;
-        run_outside("ip", &["addr", "add", &subnet.with_length(CONTROL), "dev", &link])?;
+        if family == Family::V6 {
+            // Containers often begin without. Where it cannot be had, the address is refused, and that says why.
+            let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6"), "0");
+        }
+        run_outside("ip", &subnet.assign(CONTROL, &link).split(' ').collect::<Vec<_>>())?;
         run_outside("ip", &["link", "set", &link, "up"])?;
         Ok(Self { switch, subnet, next: AtomicU8::new(FIRST_HOST) })
     }
@@ -65,7 +79,7 @@ impl Net {
             host.namespace().id()
         );
         self.switch.run("ip", &["-batch", "-"], &plug)?;
-        let configure = format!("addr add {} dev eth0\nlink set eth0 up\n", self.subnet.with_length(number));
+        let configure = format!("{}\nlink set eth0 up\n", self.subnet.assign(number, "eth0"));
         host.namespace().run("ip", &["-batch", "-"], &configure)?;
         Ok(Arc::new(host))
     }
@@ -81,7 +95,7 @@ impl Net {
 
     /// The address of this process as the hosts see it.
     #[must_use]
-    pub fn control(&self) -> Ipv4Addr {
+    pub fn control(&self) -> IpAddr {
         self.subnet.address(CONTROL)
     }
 

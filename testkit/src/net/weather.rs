@@ -23,6 +23,9 @@ pub enum Fate {
     Lossy(u8),
     /// Its sender is told that nobody listens: an open connection is reset, a new one is refused.
     Refused,
+    /// Its sender is told by ICMP that a firewall forbids it: a new connection fails, over IPv6 as if its process lacked
+    /// the right; an open one is not ended and goes on trying.
+    Forbidden,
 }
 
 /// What a host does to the packets that another sends it. The way back is another rule.
@@ -62,6 +65,10 @@ impl Rule {
                 f64::from(percent) / 100.0
             ),
             Fate::Refused => format!("-A {chain} -s {from} -p tcp -j REJECT --reject-with tcp-reset\n"),
+            Fate::Forbidden => {
+                let message = if from.is_ipv6() { "icmp6-adm-prohibited" } else { "icmp-admin-prohibited" };
+                format!("-A {chain} -s {from} -p tcp -j REJECT --reject-with {message}\n")
+            }
         }
     }
 }
@@ -109,7 +116,7 @@ impl Weather {
         let mut hits = 0;
         for host in &self.hosts {
             // Lines such as `[12:720] -A weather3 -s 198.18.0.10/32 -j DROP`.
-            let rules = host.run("iptables-save", &["-c", "-t", "filter"])?;
+            let rules = host.run(&tool(host, "save"), &["-c", "-t", "filter"])?;
             let ours = format!("-A {} ", self.chain);
             for line in rules.lines().filter(|line| line.contains(&ours)) {
                 let count = line.strip_prefix('[').and_then(|line| line.split(':').next());
@@ -135,11 +142,18 @@ impl Weather {
     }
 }
 
+/// The tool for its kind of addresses.
+fn tool(host: &Host, what: &str) -> String {
+    let prefix = if host.address().is_ipv6() { "ip6tables" } else { "iptables" };
+    format!("{prefix}-{what}")
+}
+
 /// On all hosts side by side: each takes some milliseconds, and a partition should begin in one moment.
 fn at_once<'a>(tables: impl Iterator<Item = (&'a Arc<Host>, String)>) -> Result<()> {
     thread::scope(|scope| {
         let restore = |(host, table): (&'a Arc<Host>, String)| {
-            scope.spawn(move || host.namespace().run("iptables-restore", &["--noflush", "--wait"], &table))
+            scope
+                .spawn(move || host.namespace().run(&tool(host, "restore"), &["--noflush", "--wait"], &table))
         };
         let threads: Vec<_> = tables.map(restore).collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
