@@ -33,6 +33,8 @@ mod config;
 mod elector;
 mod error;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod mangled;
 mod member;
 mod membership;
@@ -43,6 +45,8 @@ mod observe;
 mod registry;
 mod renewal;
 mod runtime;
+#[cfg(test)]
+mod samples;
 mod session;
 #[cfg(feature = "sim")]
 #[doc(hidden)]

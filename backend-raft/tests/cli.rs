@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use common::{Cluster, soon};
@@ -93,4 +93,44 @@ async fn an_administrator_sees_and_changes_a_group() {
     cluster.kill(leader);
     cluster.kill(other);
     assert!(says(3, &["status", &format!("{url}?patience=1s")]).contains("the group does not work"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_force_a_group_without_a_majority_stands_still_until_it_has_one() {
+    let mut cluster = Cluster::start("profile=wan");
+    let url = &format!("raft://{}", cluster.members.join(","));
+    let before = cluster.raft_leader();
+    let down = if before == 1 { 2 } else { 1 };
+    cluster.kill(down);
+    // A leader that is new has never heard of a member that is down: it need not be waited for.
+    cluster.kill(before);
+    cluster.start_node(before);
+    cluster.node(before).ready();
+    let leader = cluster.raft_leader();
+    let gone = 6 - leader - down;
+    let which = &gone.to_string();
+
+    let refused = says(3, &["remove", url, which]);
+    assert!(refused.contains("only 1 would be up, which is no majority"), "{refused}");
+    assert!(refused.contains(&format!("start node {down}")) && refused.contains("with force"), "{refused}");
+    let serves =
+        |patience: &str| run(&["queue", &format!("{url}?patience={patience}"), "e"]).status.success();
+    assert!(serves("60s"), "what was refused has changed nothing");
+
+    let mut removal = Command::new(env!("CARGO_BIN_EXE_raft-node"))
+        .args(["remove", url, which, "--force"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    soon("the group to stand still", async { while serves("1s") {} }).await;
+    assert!(removal.try_wait().unwrap().is_none(), "it is not done");
+    cluster.start_node(down);
+    let removed = removal.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&removed.stdout);
+    assert!(removed.status.success(), "{printed}");
+    assert!(printed.contains(&format!("{leader}@")) && printed.contains(&format!("{down}@")), "{printed}");
+    assert!(!printed.contains(&format!("{gone}@")), "{printed}");
+    let (success, log) = cluster.ended(gone);
+    assert!(!success && log.contains("this node was removed from the group"), "{log}");
+    assert!(serves("60s"));
 }

@@ -8,11 +8,13 @@ use clap::Parser;
 /// aftermath, in simulated time. Delay, loss (a segment is late, as after TCP's retransmission), links that are cut, one
 /// way or both, around a member or around its peers only; power loss at any moment and in the middle of a write,
 /// SIGKILL, SIGSTOP, suspend, restarts in good order; slow and full disks; clocks as fast and slow as the drift bound
-/// allows.
+/// allows; answers that come late, and then none. An administrator adds, replaces and removes members, and removes the
+/// leader's record; whoever was removed comes back under its old id with an empty disk, and is to be turned away.
 ///
 /// What is checked: S1 to S6 and L1 to L5 of docs/safety.md; that every member applies the same entries at the same
 /// indices and has the same state after each; that nothing that was applied is ever taken back; that no member serves
-/// under another one's leadership, or votes right after a restart; that each starts again from its disk.
+/// under another one's leadership, or votes right after a restart; that each starts again from its disk, and ends only
+/// when that fails or it was removed; that no id is used twice; that the fence refuses lower tokens, and no others.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo xtask sim", after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {

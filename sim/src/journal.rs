@@ -44,6 +44,7 @@ struct Inner {
     events: Vec<Event>,
     digest: u64,
     violations: Vec<String>,
+    faults: u64,
     loud: bool,
 }
 
@@ -72,6 +73,13 @@ impl Journal {
             println!("{} {}", stamp(now), describe(&event));
         }
         inner.events.push(event);
+    }
+
+    /// The number of the next fault.
+    pub(crate) fn number(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.faults += 1;
+        inner.faults
     }
 
     /// Writes down a phase of a fault.

@@ -22,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) sink: crate::sink::Sink,
     pub(crate) settings: Arc<crate::plan::Settings>,
+    pub(crate) tasks: roles::administrator::Tasks,
     /// Whether everybody is to end.
     pub(crate) stop: tokio::sync::watch::Receiver<roles::Orders>,
 }
@@ -108,6 +109,8 @@ pub(crate) struct Machine {
     write: (u64, u64),
     /// Whether an earlier process of it has voted.
     voted: bool,
+    /// Whether it was a member once, and is to become one again with another disk.
+    pub(crate) comes_back: bool,
     seed: u64,
 }
 
@@ -131,8 +134,14 @@ impl Machine {
             incarnation: 0,
             write: (MILLI / 10, MILLI),
             voted: false,
+            comes_back: false,
             seed: rng.random(),
         }
+    }
+
+    /// Whether it never had a process.
+    pub(crate) fn is_new(&self) -> bool {
+        self.incarnation == 0
     }
 
     /// When its next millisecond begins; `None` while nothing runs.
@@ -171,6 +180,12 @@ impl Machine {
         self.next.0 += behind * length;
         self.next.1 += behind as u64 * MILLI;
         behind as u64
+    }
+
+    /// Gives it a new disk: nothing of what was on the old one is left.
+    pub(crate) fn replace_disk(&mut self) {
+        self.disk = Disk::default();
+        self.voted = false;
     }
 
     /// Starts a process.

@@ -180,6 +180,16 @@ pub(crate) fn machine_of(address: &str) -> Option<usize> {
     ip.parse::<usize>().ok()?.checked_sub(1)
 }
 
+/// The id that a member on that machine has.
+pub(crate) fn id_of(machine: usize) -> u64 {
+    machine as u64 + 1
+}
+
+/// The machine of the member with that id.
+pub(crate) fn machine_of_id(id: u64) -> usize {
+    id as usize - 1
+}
+
 /// The address of a machine.
 pub(crate) fn address_of(machine: usize) -> String {
     format!("10.0.0.{}:7000", machine + 1)

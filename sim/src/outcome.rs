@@ -32,6 +32,8 @@ pub struct Outcome {
     pub units: (usize, usize),
     /// Times a member began to serve as Raft leader.
     pub raft_leaders: u64,
+    /// Members that came after the group was formed, and that went.
+    pub members: (u64, u64),
     /// Entries applied, and how often a member's were compared with the first's.
     pub entries: (usize, u64),
     /// Segments delivered, and those that were lost once or waited.
@@ -73,12 +75,14 @@ pub(crate) fn judge(seed: u64, shared: &Shared, left: Vec<Vec<Left>>, now: u64) 
         virtual_ms: now / crate::net::MILLI,
         units: (0, shared.sink.fenced()),
         raft_leaders: offices,
+        members: shared.ledger.changes(),
         entries: (entries, compared),
         segments: (delivered, stalled),
         digest: format!("{journal:016x}{net:016x}{:016x}", shared.ledger.digest()),
         ..Outcome::default()
     };
     outcome.violations.extend(shared.ledger.violations());
+    outcome.violations.extend(shared.sink.violations());
     let history = History::from_events(events);
     for (election, left) in shared.settings.elections.iter().zip(left) {
         let facts = Facts {

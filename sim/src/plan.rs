@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backend_raft::{Profile, RaftConfig, RaftTiming};
+use backend_raft::{Join, Profile, RaftConfig, RaftTiming};
 use election_core::ElectionName;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -14,6 +14,8 @@ use crate::roles::Role;
 pub(crate) const FAULTS_UNTIL: u64 = 4_000 * MILLI;
 /// When the first one comes: the group may still be forming.
 const FAULTS_FROM: u64 = 150 * MILLI;
+/// How many machines there are for members to come.
+const NEWCOMERS: usize = 3;
 
 /// What stays the same for a whole run.
 pub(crate) struct Settings {
@@ -29,13 +31,14 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn draw(rng: &mut StdRng) -> Self {
         let members = if rng.random_bool(0.2) { 5 } else { 3 };
-        let member = |_| Role::Member { contends: rng.random_bool(0.4) };
+        let member = |_| Role::Member { contends: rng.random_bool(0.4), join: Join::Form };
         let mut roles: Vec<Role> = (0..members).map(member).collect();
         roles.extend([Role::Contender; 2]);
         if rng.random_bool(0.5) {
             roles.push(Role::Contender);
         }
-        roles.push(Role::Observer);
+        roles.extend([Role::Observer, Role::Administrator]);
+        roles.extend([Role::Member { contends: false, join: Join::Ask }; NEWCOMERS]);
         let drift = if rng.random_bool(0.5) { 0.01 } else { 0.1 };
         // (1 − d/2) / (1 + d/2) is above 1 − d.
         let rates = roles.iter().map(|_| extreme(rng, drift / 2.0)).collect();
@@ -51,8 +54,9 @@ impl Settings {
         Self { config, raft, snapshot_every, elections, roles, rates }
     }
 
-    pub(crate) fn members(&self) -> usize {
-        self.roles.iter().filter(|role| role.is_member()).count()
+    /// How many members form the group. Others may come later.
+    pub(crate) fn founders(&self) -> usize {
+        self.config.members.len()
     }
 }
 
@@ -83,10 +87,16 @@ pub(crate) enum Kind {
     SlowDisk,
     FullDisk,
     ClockRate,
+    LateAnswers,
+    Mute,
+    AddMember,
+    ReplaceMember,
+    RemoveMember,
+    DeleteRecord,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 20] = [
         Self::PowerLoss,
         Self::PowerLossInWrite,
         Self::Kill,
@@ -101,6 +111,12 @@ impl Kind {
         Self::SlowDisk,
         Self::FullDisk,
         Self::ClockRate,
+        Self::LateAnswers,
+        Self::Mute,
+        Self::AddMember,
+        Self::ReplaceMember,
+        Self::RemoveMember,
+        Self::DeleteRecord,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -119,7 +135,18 @@ impl Kind {
             Self::SlowDisk => "slow-disk",
             Self::FullDisk => "full-disk",
             Self::ClockRate => "clock-rate",
+            Self::LateAnswers => "late-answers",
+            Self::Mute => "mute",
+            Self::AddMember => "add-member",
+            Self::ReplaceMember => "replace-member",
+            Self::RemoveMember => "remove-member",
+            Self::DeleteRecord => "delete-record",
         }
+    }
+
+    /// Whether it is made by an administrator, and not by misfortune.
+    pub(crate) fn is_intended(self) -> bool {
+        matches!(self, Self::AddMember | Self::ReplaceMember | Self::RemoveMember | Self::DeleteRecord)
     }
 
     /// Whether it is about a member and nobody else.
@@ -166,14 +193,16 @@ pub(crate) fn plan(rng: &mut StdRng) -> Vec<Strike> {
             5..7 => Aim::Claimant,
             _ => Aim::Anybody(rng.random_range(0..64)),
         };
-        strikes.push(Strike {
-            at,
-            lasts: rng.random_range(5..600) * MILLI,
-            kind: kinds[rng.random_range(0..kinds.len())],
-            aim,
-            seed: rng.random(),
-        });
+        let kind = kinds[rng.random_range(0..kinds.len())];
+        let strike = Strike { at, lasts: rng.random_range(5..600) * MILLI, kind, aim, seed: rng.random() };
+        strikes.push(strike);
+        // The last answer that arrives is a late one: who counts from it claims for too long.
+        if kind == Kind::LateAnswers && rng.random() {
+            let at = at + rng.random_range(MILLI..=strike.lasts);
+            strikes.push(Strike { at, kind: Kind::Mute, seed: rng.random(), ..strike });
+        }
         at += rng.random_range(MILLI..=2 * calm);
     }
+    strikes.sort_by_key(|strike| strike.at);
     strikes
 }

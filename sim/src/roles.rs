@@ -1,11 +1,13 @@
 //! What the processes of a run do.
 
+pub(crate) mod administrator;
 mod contender;
 mod observer;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use backend_raft::{NodeConfig, RaftConfig, RaftCoordinator};
+use backend_raft::{Join, NodeConfig, RaftConfig, RaftCoordinator};
 use election_core::{Coordinator, Error, Kind};
 use futures::future::{join, join_all};
 use rand::rngs::StdRng;
@@ -16,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::journal::Pen;
 use crate::machine::Shared;
-use crate::net::address_of;
+use crate::net::{address_of, id_of, machine_of_id};
 
 /// How long a coordinator may take to close before its process ends all the same.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
@@ -28,11 +30,15 @@ pub(crate) enum Role {
     Member {
         /// Whether it does.
         contends: bool,
+        /// How it comes into the group.
+        join: Join,
     },
     /// A client that campaigns.
     Contender,
     /// A client that observes.
     Observer,
+    /// Who changes the members and removes records.
+    Administrator,
 }
 
 impl Role {
@@ -41,6 +47,7 @@ impl Role {
             Self::Member { .. } => "member",
             Self::Contender => "contender",
             Self::Observer => "observer",
+            Self::Administrator => "admin",
         };
         format!("{what}-{}", machine + 1)
     }
@@ -49,8 +56,13 @@ impl Role {
         matches!(self, Self::Member { .. })
     }
 
+    /// Whether it is not there from the beginning.
+    pub(crate) fn comes_later(self) -> bool {
+        matches!(self, Self::Administrator | Self::Member { join: Join::Ask | Join::Replace(_), .. })
+    }
+
     pub(crate) fn contends(self) -> bool {
-        matches!(self, Self::Contender | Self::Member { contends: true })
+        matches!(self, Self::Contender | Self::Member { contends: true, .. })
     }
 }
 
@@ -79,17 +91,14 @@ pub(crate) async fn live(role: Role, machine: usize, shared: Shared, pen: Pen, m
     for election in &shared.settings.elections {
         pen.record(election.as_str(), Event::new(Op::Run, Phase::Invoke));
     }
-    let mut config = shared.settings.config.clone();
-    if role.is_member() {
-        let node = NodeConfig {
-            snapshot_every: shared.settings.snapshot_every,
-            keep_entries: shared.settings.snapshot_every / 2,
-            listen: Some(address_of(machine)),
-            ..NodeConfig::new(machine as u64 + 1, "/simulated")
-        };
-        config = config.with_node(node);
-    }
+    let config = config(role, machine, &shared);
     let mut orders = shared.stop.clone();
+    if role == Role::Administrator {
+        return match administrator::run(&config, machine, &shared, &pen, rng).await {
+            Ok(()) => end(&shared, &pen, true),
+            Err(error) => fail(&shared, &pen, &error),
+        };
+    }
     let Some(coordinator) = connect(&config, role, machine, &orders, &pen, &mut rng).await else {
         return end(&shared, &pen, true);
     };
@@ -133,6 +142,30 @@ pub(crate) async fn live(role: Role, machine: usize, shared: Shared, pen: Pen, m
         pen.record(election.as_str(), Event::new(Op::Close, phase));
     }
     end(&shared, &pen, !role.contends())
+}
+
+/// What a process is told. Those who form the group have the same list all their lives; others know who the members
+/// were when they were started.
+fn config(role: Role, machine: usize, shared: &Shared) -> RaftConfig {
+    let (mut config, own) = (shared.settings.config.clone(), id_of(machine));
+    let known = shared.ledger.members();
+    let forms = matches!(role, Role::Member { join: Join::Form, .. });
+    if !forms && !known.is_empty() {
+        let own = role.is_member().then_some(own);
+        let ids: BTreeSet<u64> = known.into_iter().chain(own).collect();
+        config.members =
+            ids.into_iter().map(|id| format!("{id}@{}", address_of(machine_of_id(id)))).collect();
+    }
+    if let Role::Member { join, .. } = role {
+        config = config.with_node(NodeConfig {
+            snapshot_every: shared.settings.snapshot_every,
+            keep_entries: shared.settings.snapshot_every / 2,
+            listen: Some(address_of(machine)),
+            join,
+            ..NodeConfig::new(own, "/simulated")
+        });
+    }
+    config
 }
 
 fn fail(shared: &Shared, pen: &Pen, error: &Error) -> Exit {

@@ -29,6 +29,9 @@ pub(crate) type Answer = Result<u64, ()>;
 struct Table {
     gate: MemoryGate,
     rows: Vec<Row>,
+    /// The highest token that was let in.
+    highest: u64,
+    violations: Vec<String>,
 }
 
 struct Inner {
@@ -106,6 +109,11 @@ impl Sink {
         self.lock().fenced
     }
 
+    /// What was found wrong, in words.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.lock().tables.values().flat_map(|table| table.violations.clone()).collect()
+    }
+
     /// All that was accepted in that election, in that order.
     pub(crate) fn rows(&self, election: &str) -> Vec<Row> {
         self.lock().tables.get(election).map(|table| table.rows.clone()).unwrap_or_default()
@@ -124,8 +132,15 @@ impl Table {
     fn serve(&mut self, request: &Request) -> Answer {
         if let Err(error) = self.gate.admit(&request.election, request.token) {
             debug_assert!(Fenced::cause_of(&error).is_some());
+            // That one too many is refused is as bad as that one too many is let in: the work stops.
+            if request.token.get() >= self.highest {
+                let (token, highest) = (request.token, self.highest);
+                self.violations
+                    .push(format!("the fence refuses token {token}, and the highest is {highest}"));
+            }
             return Err(());
         }
+        self.highest = self.highest.max(request.token.get());
         let next = self.rows.iter().map(|row| row.unit).max().unwrap_or(0) + 1;
         let Some(unit) = request.unit else { return Ok(next) };
         let (token, writer) = (request.token.get(), request.writer.clone());

@@ -1,7 +1,9 @@
 //! [`World`]: all machines of a run, and the order in which things happen to them.
 
 mod faults;
+mod members;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,9 +16,10 @@ use tokio::sync::watch;
 use crate::journal::{Journal, Pen};
 use crate::machine::{Machine, Shared};
 use crate::moment::Timepiece;
-use crate::net::{MILLI, Net};
+use crate::net::{MILLI, Net, id_of};
 use crate::outcome::{self, Outcome};
 use crate::plan::{self, FAULTS_UNTIL, Settings};
+use crate::roles::administrator::Tasks;
 use crate::roles::{Exit, Orders};
 use crate::sink::Sink;
 use faults::Active;
@@ -52,10 +55,10 @@ pub(crate) struct World {
     pids: u32,
     /// The faults that are active.
     active: Vec<Active>,
-    /// How many there were.
-    faults: u64,
     /// Machines whose disk failed a moment ago, and until when that excuses them.
     excused: Vec<(usize, u64)>,
+    /// Members that were told to go.
+    leaving: BTreeSet<u64>,
     left: Vec<Vec<Left>>,
     /// Which machines start a process, and when.
     starts: Vec<(u64, usize)>,
@@ -72,13 +75,15 @@ impl World {
             ledger: Arc::default(),
             sink: Sink::new(rng.random()),
             settings: settings.clone(),
+            tasks: Tasks::new(),
             stop,
         };
         let machine =
             |(index, role)| Machine::new(index, role, shared.clone(), settings.rates[index], &mut rng);
         let machines: Vec<_> = settings.roles.iter().copied().enumerate().map(machine).collect();
         // In any order, members and clients alike.
-        let starts = (0..machines.len()).map(|index| (rng.random_range(0..100 * MILLI), index)).collect();
+        let from_the_beginning = machines.iter().filter(|machine| !machine.role.comes_later());
+        let starts = from_the_beginning.map(|it| (rng.random_range(0..100 * MILLI), it.index)).collect();
         let pen = Pen {
             journal: shared.journal.clone(),
             time: Arc::new(Timepiece::new(0, 0)),
@@ -96,14 +101,14 @@ impl World {
             now: 0,
             pids: 1,
             active: vec![],
-            faults: 0,
             excused: vec![],
+            leaving: BTreeSet::new(),
             left: vec![],
             starts,
         };
         world.pen.note(&format!(
-            "seed {seed}: {} members, {} machines, session {:?}, drift {}, a snapshot every {} entries",
-            settings.members(),
+            "seed {seed}: {} founders, {} machines, session {:?}, drift {}, a snapshot every {} entries",
+            settings.founders(),
             settings.roles.len(),
             settings.config.session.ttl,
             settings.config.session.drift,
@@ -229,6 +234,11 @@ impl World {
             }
             Some(Exit::Failed(why)) => {
                 let name = self.machines[index].name.clone();
+                if self.shared.ledger.has_left(id_of(index)) {
+                    self.pen.note(&format!("{name} was removed, and ends: {why}"));
+                    self.try_again_under_the_same_id(index);
+                    return;
+                }
                 if self.may_fail(index) {
                     self.pen.note(&format!("{name} ends: {why}"));
                 } else {

@@ -38,5 +38,7 @@ defects! {
     renewal_without_quorum: "raft-renewal-without-quorum", 9..49, "S1";
     flag_set_by_a_timer: "flag-set-by-a-timer", 1..9, "S1";
     claim_outlives_resign: "claim-outlives-resign", 1..9, "L4";
+    deadline_from_receipt: "deadline-from-receipt", 13..29, "S1";
+    fence_compares_for_equality: "fence-compares-for-equality", 2..6, "the fence refuses";
     snapshot_name_not_synced: "raft-snapshot-name-not-synced", 1..17, "missing, or older than the log";
 }

@@ -23,7 +23,7 @@ use crate::types::NodeId;
 
 const MAGIC: &[u8; 8] = b"ELRAFTBK";
 /// Raise it with every change that an older version cannot read, and keep reading the older ones.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 const HEADER: usize = MAGIC.len() + 4;
 
 /// What is written.

@@ -14,3 +14,5 @@ mod tests;
 
 pub use contents::Backup;
 pub(crate) use contents::Contents;
+#[cfg(test)]
+pub(crate) use contents::FORMAT;

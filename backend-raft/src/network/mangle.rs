@@ -8,7 +8,7 @@ use super::frame::{self, FrameReader};
 use super::limits::{MAX_CLIENT, SILENCE};
 
 pub(crate) use super::frame::decode;
-pub(crate) use super::wire::{Down, Greeting, Up, Welcome};
+pub(crate) use super::wire::{Up, VERSION};
 
 /// A message as it is sent.
 pub(crate) fn frame(message: &impl Serialize) -> Vec<u8> {

@@ -32,6 +32,8 @@ mod wire;
 #[cfg(test)]
 pub(crate) mod mangle;
 #[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use caller::{Caller, Origin};

@@ -3,9 +3,10 @@
 //! Raft's own promises, as far as they can be seen from outside of it: every member applies the same entry at the same
 //! index, in order, and has the same state after it (state machine safety, and that [`State::apply`] is deterministic);
 //! what was applied once is never taken back (leader completeness); leaderships in the log grow with the index (log
-//! matching), and each belongs to the member that it names (election safety).
+//! matching), and each belongs to the member that it names (election safety). And one of this backend: whoever was a
+//! member and is none any more never is one again, and an id belongs to one data directory for good.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +14,8 @@ use serde::Serialize;
 
 use super::host;
 use crate::state_machine::{Outcome, Replica, State};
-use crate::types::{CommittedLeaderId, LogId, SnapshotMeta};
+use crate::store::Incarnation;
+use crate::types::{CommittedLeaderId, LogId, NodeId, SnapshotMeta};
 
 /// What happened at one index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,13 @@ struct Inner {
     lines: BTreeMap<u64, Line>,
     /// The state after the last line.
     state: State,
+    /// The members after the last line, and those who were one before.
+    members: BTreeSet<NodeId>,
+    gone: BTreeSet<NodeId>,
+    /// How many of them came when the group existed, and how many went.
+    changes: (u64, u64),
+    /// The data directory of each id, once it is known.
+    owners: BTreeMap<NodeId, Incarnation>,
     /// Up to where each member has applied, in its present life.
     applied: BTreeMap<u64, u64>,
     /// How many leaderships began to serve.
@@ -88,12 +97,30 @@ impl Ledger {
         self.lock().last_office
     }
 
+    /// The members after the last entry that any of them has applied; nobody before the group is formed.
+    #[must_use]
+    pub fn members(&self) -> BTreeSet<NodeId> {
+        self.lock().members.clone()
+    }
+
+    /// How many members came after the group was formed, and how many went.
+    #[must_use]
+    pub fn changes(&self) -> (u64, u64) {
+        self.lock().changes
+    }
+
+    /// Whether that one was a member and is none any more.
+    #[must_use]
+    pub fn has_left(&self, member: NodeId) -> bool {
+        self.lock().gone.contains(&member)
+    }
+
     /// That member starts anew.
     pub fn restarts(&self, member: u64) {
         self.lock().applied.remove(&member);
     }
 
-    fn enter(&self, member: u64, line: Line, state: impl FnOnce() -> State) {
+    fn enter(&self, member: u64, line: Line, replica: &Replica) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let index = line.id.index;
@@ -118,7 +145,9 @@ impl Ledger {
                     inner.violations.push(says);
                 }
                 inner.lines.insert(index, line);
-                inner.state = state();
+                inner.state = replica.with_state(Clone::clone);
+                let members = replica.members().borrow().iter().map(|member| member.id).collect();
+                inner.replace_members(index, members);
             }
         }
     }
@@ -138,6 +167,33 @@ impl Ledger {
     }
 }
 
+impl Inner {
+    /// Takes in who the members are after the entry at `index`, and whose their ids are.
+    fn replace_members(&mut self, index: u64, members: BTreeSet<NodeId>) {
+        for id in members.intersection(&self.gone) {
+            self.violations.push(format!("the id {id} is used a second time, at index {index}"));
+        }
+        if !self.members.is_empty() {
+            self.changes.0 += members.difference(&self.members).count() as u64;
+            self.changes.1 += self.members.difference(&members).count() as u64;
+        }
+        self.gone.extend(self.members.difference(&members));
+        self.members = members;
+        for id in self.state.roll().ids() {
+            let Some(owner) = self.state.roll().incarnation(id) else { continue };
+            let known = *self.owners.entry(id).or_insert(owner);
+            if known != owner {
+                self.violations.push(format!("the id {id} has another data directory at index {index}"));
+            }
+        }
+    }
+}
+
+/// A hash of a state, and of its roll of members.
+fn state_digest(state: &State) -> u64 {
+    digest(&state.encode().unwrap_or_default())
+}
+
 /// A hash of whatever can be written.
 pub(crate) fn digest(value: &impl Serialize) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -149,16 +205,16 @@ pub(crate) fn digest(value: &impl Serialize) -> u64 {
 pub(crate) fn applied(id: LogId, entry: u64, outcome: &Outcome, replica: &Replica) {
     let Some(host) = host() else { return };
     let (ledger, member) = host.ledger();
-    let state = replica.with_state(digest);
+    let state = replica.with_state(state_digest);
     let line = Line { id, entry, outcome: format!("{outcome:?}"), state };
-    ledger.enter(member, line, || replica.with_state(Clone::clone));
+    ledger.enter(member, line, replica);
 }
 
 /// This process's member has replaced its state by a snapshot.
 pub(crate) fn installed(meta: &SnapshotMeta, replica: &Replica) {
     let Some(host) = host() else { return };
     let (ledger, member) = host.ledger();
-    ledger.enter_snapshot(member, meta, replica.with_state(digest));
+    ledger.enter_snapshot(member, meta, replica.with_state(state_digest));
 }
 
 /// This process's member begins to serve under that leadership.

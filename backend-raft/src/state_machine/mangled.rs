@@ -11,7 +11,7 @@ use super::state::State;
 use crate::types::{CommittedLeaderId, LogId, Membership};
 
 /// A state with sessions, queues and numbers to be remembered.
-fn snapshot() -> Vec<u8> {
+pub(crate) fn state() -> State {
     let mut state = State::default();
     let mut index = 0;
     let mut apply = |command: &Command| {
@@ -29,7 +29,7 @@ fn snapshot() -> Vec<u8> {
             apply(&Command::Withdraw { candidacy, floor: 0, election });
         }
     }
-    state.encode().unwrap()
+    state
 }
 
 /// Does with a state all that a node does.
@@ -66,7 +66,7 @@ fn live_with(state: State) {
 
 #[test]
 fn a_flipped_bit_or_a_lost_end_leads_to_no_panic() {
-    let good = snapshot();
+    let good = state().encode().unwrap();
     live_with(State::decode(&good).unwrap());
     let mut read = 0;
     for bit in 0..good.len() * 8 {
@@ -88,7 +88,7 @@ proptest! {
     fn several_damages_lead_to_no_panic(
         damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
     ) {
-        let mut bytes = snapshot();
+        let mut bytes = state().encode().unwrap();
         for (at, by) in damages {
             let at = at.index(bytes.len());
             bytes[at] = by;

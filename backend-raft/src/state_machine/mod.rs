@@ -12,7 +12,7 @@ mod hub;
 mod look;
 mod machine;
 #[cfg(test)]
-mod mangled;
+pub(crate) mod mangled;
 mod queue;
 mod replica;
 mod roll;
@@ -30,4 +30,6 @@ pub(crate) use replica::Replica;
 pub(crate) use roll::Stage;
 pub(crate) use session::KEY_BITS;
 pub(crate) use state::State;
+#[cfg(test)]
+pub(crate) use views::LeaderRecord;
 pub(crate) use views::{Contest, Member, Place, Standing};

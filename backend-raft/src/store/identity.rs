@@ -16,7 +16,7 @@ pub(crate) type Incarnation = u128;
 /// one before, and keep a data directory of it: see `tests/formats.rs`.
 ///
 /// 2: snapshots end with the roll of members, and the log may enroll one.
-const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 2;
 /// The oldest that can be read.
 const OLDEST: u32 = 1;
 

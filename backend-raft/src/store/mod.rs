@@ -41,6 +41,8 @@ use acknowledged::Acknowledged;
 pub(crate) use directory::Directory;
 use directory::RealDirectory;
 pub(crate) use error::StoreError;
+#[cfg(test)]
+pub(crate) use identity::FORMAT;
 pub(crate) use identity::{Identity, Incarnation};
 pub(crate) use log::LogStore;
 pub(crate) use snapshot::SnapshotFile;

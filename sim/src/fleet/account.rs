@@ -39,6 +39,8 @@ impl Account {
             ("units of work", outcome.units.0 as u64),
             ("units fenced off", outcome.units.1 as u64),
             ("Raft leaderships", outcome.raft_leaders),
+            ("members added", outcome.members.0),
+            ("members removed", outcome.members.1),
             ("entries applied", outcome.entries.0 as u64),
             ("entries compared", outcome.entries.1),
             ("segments delivered", outcome.segments.0),

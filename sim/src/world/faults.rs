@@ -71,6 +71,9 @@ impl World {
 
     /// Lets a fault begin.
     pub(super) fn strike(&mut self, strike: &Strike) {
+        if strike.kind.is_intended() {
+            return self.intend(strike);
+        }
         let Some(index) = self.target(strike) else { return };
         let mut rng = StdRng::seed_from_u64(strike.seed);
         let until = (strike.at + strike.lasts).min(FAULTS_UNTIL);
@@ -109,10 +112,13 @@ impl World {
 
     /// The links that a fault concerns, and what it does to them.
     fn links(&self, index: usize, kind: Kind, rng: &mut StdRng) -> Vec<(usize, usize, Change)> {
-        let (all, members) = (self.machines.len(), self.shared.settings.members());
+        let all = self.machines.len();
+        let members: Vec<usize> = (0..all).filter(|index| self.machines[*index].role.is_member()).collect();
         let peers: Vec<usize> = match kind {
             // A member that is cut off from the others, and not from its clients, is the harder case.
-            Kind::Isolate | Kind::OneWay if index < members && rng.random_bool(0.5) => (0..members).collect(),
+            Kind::Isolate | Kind::OneWay if members.contains(&index) && rng.random_bool(0.5) => {
+                members.clone()
+            }
             _ => (0..all).collect(),
         };
         let around = |change: Change| {
@@ -128,11 +134,18 @@ impl World {
                 let outgoing: bool = rng.random();
                 around(Change::Cut).into_iter().filter(|(from, ..)| (*from == index) == outgoing).collect()
             }
+            Kind::Mute => around(Change::Cut).into_iter().filter(|(from, ..)| *from == index).collect(),
+            Kind::LateAnswers => {
+                let longest = rng.random_range(10..80) * MILLI;
+                let late = around(Change::Delay(longest / 2, longest));
+                late.into_iter().filter(|(from, ..)| *from != index).collect()
+            }
             Kind::Bridge => {
-                let side: Vec<bool> = (0..members).map(|_| rng.random()).collect();
-                let others = (0..members).filter(|member| *member != index);
+                let side: Vec<bool> = (0..all).map(|_| rng.random()).collect();
+                let others = members.iter().copied().filter(|member| *member != index);
                 let pairs = others.clone().flat_map(|from| others.clone().map(move |to| (from, to)));
-                let cut = pairs.filter(|(from, to)| members == 3 && from != to || side[*from] != side[*to]);
+                let three = self.shared.ledger.members().len() == 3;
+                let cut = pairs.filter(|(from, to)| three && from != to || side[*from] != side[*to]);
                 cut.map(|(from, to)| (from, to, Change::Cut)).collect()
             }
             Kind::Slow | Kind::Loss => {
@@ -158,9 +171,8 @@ impl World {
     }
 
     fn begin(&mut self, index: usize, kind: &str, effect: Effect) -> Fault {
-        self.faults += 1;
         let fault = Fault {
-            number: self.faults,
+            number: self.shared.journal.number(),
             kind: kind.to_owned(),
             target: self.machines[index].name.clone(),
             pid: self.machines[index].pid(),
@@ -170,6 +182,12 @@ impl World {
         self.shared.journal.fault(self.now, &fault, Phase::Invoke);
         self.shared.journal.fault(self.now, &fault, Phase::Info);
         fault
+    }
+
+    /// Writes down that something disturbs the run until then, around that machine.
+    pub(super) fn disturb(&mut self, index: usize, kind: Kind, until: u64) {
+        let fault = self.begin(index, kind.name(), Effect::Disturbs);
+        self.active.push(Active { until, fault, kind, machine: index, links: Vec::new() });
     }
 
     /// Ends a process from outside, and starts another one at `until`.

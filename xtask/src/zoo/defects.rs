@@ -116,6 +116,10 @@ pub(crate) const ZOO: &[Defect] = zoo! {
         "sim" "zoo" "flag_set_by_a_timer";
     ByTest "simulated-claim-outlives-resign": "the same as without the first word, found by simulation",
         "sim" "zoo" "claim_outlives_resign";
+    ByTest "simulated-deadline-from-receipt": "the same as without the first word, found by simulation",
+        "sim" "zoo" "deadline_from_receipt";
+    ByTest "simulated-fence-compares-for-equality": "the same as without the first word, found by simulation",
+        "sim" "zoo" "fence_compares_for_equality";
     ByTest "simulated-raft-snapshot-name-not-synced": "the same as without the first word, found by simulation",
         "sim" "zoo" "snapshot_name_not_synced";
 
