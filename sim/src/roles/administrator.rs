@@ -25,7 +25,7 @@ pub(crate) enum Task {
     Delete(ElectionName),
 }
 
-/// What he is to do, one after the other, and how much of it is done. That outlives his process.
+/// What it is to do, one after the other, and how much of it is done. That outlives his process.
 #[derive(Clone)]
 pub(crate) struct Tasks {
     all: watch::Sender<Vec<Task>>,
@@ -52,7 +52,7 @@ impl Tasks {
     }
 }
 
-/// Does one task after the other until he is to end.
+/// Does one task after the other until it is to end.
 pub(super) async fn run(
     config: &RaftConfig,
     machine: usize,
