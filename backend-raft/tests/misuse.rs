@@ -6,24 +6,9 @@ use std::time::Duration;
 use backend_raft::{NodeConfig, RaftConfig, RaftTiming};
 use election_core::Kind;
 use proptest::prelude::*;
+use testkit::misuse::{duration, url};
 
-fn duration() -> impl Strategy<Value = Duration> {
-    prop_oneof![
-        4 => (0u64..200_000).prop_map(Duration::from_millis),
-        1 => (any::<u64>(), 0u32..1_000_000_000).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos)),
-        1 => Just(Duration::ZERO),
-        1 => Just(Duration::from_nanos(1)),
-        1 => Just(Duration::MAX),
-    ]
-}
-
-/// Texts that look like URLs of ours, and others.
-fn text() -> impl Strategy<Value = String> {
-    let parameter = "(node|data|listen|cluster|profile|ttl|patience|snapshot_every|keep_entries)=([0-9]{0,22}(ms|s|m|h)?|[ -~]{0,12}|\\PC{0,6})";
-    let url = ("raft", "[a-z0-9.:@,%\\[\\]/-]{0,30}", prop::collection::vec(parameter, 0..4))
-        .prop_map(|(scheme, authority, query)| format!("{scheme}://{authority}?{}", query.join("&")));
-    prop_oneof![url, any::<String>()]
-}
+const PARAMETERS: &str = "node|data|listen|cluster|profile|ttl|patience|snapshot_every|keep_entries";
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
@@ -52,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in text()) {
+    fn no_text_panics(text in url("raft", PARAMETERS)) {
         if let Err(error) = RaftConfig::from_url(&text) {
             prop_assert_eq!(error.kind(), Kind::InvalidConfig);
         }

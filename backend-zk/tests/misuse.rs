@@ -6,25 +6,9 @@ use std::time::Duration;
 use backend_zk::Config;
 use election_core::Kind;
 use proptest::prelude::*;
+use testkit::misuse::{duration, url};
 
-fn duration() -> impl Strategy<Value = Duration> {
-    prop_oneof![
-        4 => (0u64..200_000).prop_map(Duration::from_millis),
-        1 => (any::<u64>(), 0u32..1_000_000_000).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos)),
-        1 => Just(Duration::ZERO),
-        1 => Just(Duration::from_nanos(1)),
-        1 => Just(Duration::MAX),
-    ]
-}
-
-/// Texts that look like URLs of ours, and others.
-fn text() -> impl Strategy<Value = String> {
-    let parameter =
-        "(timeout|root|connect_timeout|drift|margin)=([0-9]{0,22}(ms|s|m|h)?|[ -~]{0,12}|\\PC{0,6})";
-    let url = ("zks?", "[a-z0-9.:@,%\\[\\]/-]{0,30}", prop::collection::vec(parameter, 0..4))
-        .prop_map(|(scheme, authority, query)| format!("{scheme}://{authority}?{}", query.join("&")));
-    prop_oneof![url, any::<String>()]
-}
+const PARAMETERS: &str = "timeout|root|connect_timeout|drift|margin";
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
@@ -49,7 +33,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in text()) {
+    fn no_text_panics(text in url("zks?", PARAMETERS)) {
         if let Err(error) = Config::parse(&text) {
             prop_assert_eq!(error.kind(), Kind::InvalidConfig);
         }

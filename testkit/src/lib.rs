@@ -49,6 +49,7 @@ pub mod ground;
 pub mod history;
 pub mod interop;
 mod lease;
+pub mod misuse;
 pub mod need;
 #[cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
 pub mod nemesis;

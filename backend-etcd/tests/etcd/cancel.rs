@@ -6,7 +6,7 @@ use anyhow::Result;
 use election_core::Coordinator;
 use testkit::proxy::{Direction, Proxy};
 
-use crate::support::{Polls, candidate, connect, enter, log, records, single, win, within};
+use crate::support::{Polls, candidate, connect, enter, log, records, renewed, single, win, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sole_candidate_dropped_at_every_poll() -> Result<()> {
@@ -76,9 +76,9 @@ async fn a_campaign_whose_answer_never_came_is_taken_back() -> Result<()> {
     assert!(within(campaign).await??.unwrap_err().is_retryable());
     proxy.heal().await?;
     records(&etcd, "/election/billing/", 0).await?;
-    // And the next campaign is not disturbed by it.
+    // And the next campaign is not disturbed by it, nor by the renewals, which sweep up what was forgotten.
     let leadership = win(&coordinator, "billing", "w-1").await?;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    renewed(&leadership).await?;
     assert!(leadership.check().is_ok());
     Ok(())
 }

@@ -16,6 +16,7 @@ async fn an_administrators_deletion_deposes_the_leader() -> Result<()> {
     let mut worst = Duration::ZERO;
     for age in [0, 5, 50, 300] {
         let leadership = win(&coordinator, "billing", "w-1").await?;
+        // Before the watch of its record is set, about then, and long after.
         tokio::time::sleep(Duration::from_millis(age)).await;
         let key = records(&etcd, "/election/billing/", 1).await?.remove(0).key;
         let start = Instant::now();
@@ -39,6 +40,7 @@ async fn a_waiter_whose_record_is_deleted_fails_and_never_wins() -> Result<()> {
         let leader = win(&coordinator, "billing", "leader").await?;
         let waiter = enter(&other.elector("billing")?, "waiter");
         let key = records(&etcd, "/election/billing/", 2).await?.remove(1).key;
+        // Before its watches are set, or after.
         tokio::time::sleep(Duration::from_millis(settle)).await;
         admin.delete(&key).await?;
         leader.resign().await?;
@@ -83,6 +85,7 @@ async fn a_resignation_after_a_deletion_harms_nobody() -> Result<()> {
     // Whether the loss has been noticed by now or not.
     assert_eq!(leader.resign().await.unwrap_err().kind(), Kind::NotLeader);
     let next = within(waiter).await???;
+    // Nothing may happen meanwhile: a removal in the background would have.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(next.check().is_ok());
     records(&etcd, "/election/billing/", 1).await?;

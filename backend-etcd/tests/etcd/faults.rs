@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use election_core::{Coordinator, Kind, Loss};
 use testkit::proxy::Proxy;
 use tokio::time::Instant;
 
-use crate::support::{candidate, connect, enter, log, loss, records, single, three, win, within};
+use crate::support::{candidate, connect, enter, log, loss, records, renewed, single, three, win, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_answers() -> Result<()> {
@@ -55,7 +55,8 @@ async fn a_leader_that_is_cut_off_loses_before_its_successor_wins() -> Result<()
     let leadership = win(&cut_off, "billing", "cut-off").await?;
     let waiter = enter(&successor.elector("billing")?, "successor");
     records(&etcd, "/election/billing/", 2).await?;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // So that its deadline is that of a renewal.
+    renewed(&leadership).await?;
     proxy.sever();
     let start = Instant::now();
     let lost = loss(&leadership).await?;
@@ -83,7 +84,7 @@ async fn a_restarted_server_finds_its_leader_again() -> Result<()> {
     let waiter = enter(&coordinator.elector("billing")?, "waiter");
     records(&etcd, "/election/billing/", 2).await?;
     etcd.restart(0).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    renewed(&leadership).await?;
     assert!(leadership.check().is_ok());
     leadership.resign().await?;
     within(waiter).await???.resign().await?;
@@ -101,6 +102,7 @@ async fn of_three_servers_the_leader_dies() -> Result<()> {
     let waiter = enter(&coordinator.elector("e-0")?, "waiter");
     records(&etcd, "/election/e-0/", 2).await?;
     etcd.kill(etcd.leader().await?)?;
+    // Nothing may happen, for longer than the TTL: whoever is not renewed any more has lost by then.
     let end = Instant::now() + Duration::from_secs(8);
     while Instant::now() < end {
         for leadership in &held {
@@ -121,8 +123,8 @@ async fn of_three_servers_any_one_hangs() -> Result<()> {
     for server in 0..3 {
         etcd.pause(server)?;
         let waiter = enter(&coordinator.elector("billing")?, "waiter");
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        assert!(leadership.check().is_ok(), "server {server} hangs: {leadership:?}");
+        renewed(&leadership).await.with_context(|| format!("server {server} hangs: {leadership:?}"))?;
+        leadership.check()?;
         let start = Instant::now();
         waiter.abort();
         win(&coordinator, "other", "w-1").await?.resign().await?;

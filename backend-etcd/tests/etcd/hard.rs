@@ -45,6 +45,7 @@ async fn a_paused_leader_proves_nothing(renewal: Renewal) -> Result<()> {
         let first = win(&ours, &election, "first").await?;
         let waiter = enter(&theirs.elector(&election)?, "second");
         records(&etcd, &format!("/election/{election}/"), 2).await?;
+        // In each trial at another phase of the renewals.
         tokio::time::sleep(TTL / 2 + TTL * trial / 20).await;
         first.check()?;
         etcd.pause(paused)?;

@@ -86,6 +86,18 @@ pub(crate) async fn loss(leadership: &Leadership) -> Result<Loss> {
     within(leadership.lost()).await
 }
 
+/// Waits until a renewal that was sent from now on has been proven. One may be under way, so it is the second to come.
+pub(crate) async fn renewed(leadership: &Leadership) -> Result<()> {
+    for _ in 0..2 {
+        let before = leadership.valid_until()?;
+        testkit::until("a renewal", BOUND, || async {
+            Ok((leadership.valid_until()? > before).then_some(()))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 /// The next event of an observation.
 pub(crate) async fn event(events: &mut LeaderEvents) -> Result<LeaderEvent> {
     Ok(within(events.next()).await?.context("the observation ended")??)

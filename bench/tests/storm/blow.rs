@@ -74,7 +74,7 @@ impl Blow {
             }
             (Self::PauseServer(i), Some(servers)) => servers.pause(i)?,
             (Self::Restart(i), Some(servers)) => servers.kill(i)?,
-            (Self::Pause(i), _) | (Self::PauseServer(i), None) => stand.candidates[i].worker()?.pause()?,
+            (Self::Pause(i), _) | (Self::PauseServer(i), None) => stand.candidates[i].stop()?,
             (Self::Restart(i), None) => stand.candidates[i].kill(&mut stand.record)?,
         }
         Ok(None)
@@ -103,6 +103,11 @@ impl Holding {
             target: format!("{:?}", strike.blow),
             pid,
             effect: strike.blow.effect(),
+            // It has led a moment ago: its next check would be the one that shows it, and does not come.
+            exercised: candidate.map(|i| {
+                let led = stand.candidates[i].led_at();
+                led.is_some_and(|at| clock::since(at) < Duration::from_millis(100))
+            }),
             ..Fault::default()
         };
         stand.record.fault(&fault, Phase::Invoke);

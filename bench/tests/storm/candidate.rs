@@ -1,16 +1,18 @@
 //! [`Candidate`]: a `driver` on a host of its own, told and heard through its standard streams alone.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bench::{clock, worker::Worker};
 use serde_json::Value;
 use testkit::net::Host;
 
-use crate::record::{Record, Who, number};
+use crate::record::{PATIENCE, Record, Who, number};
 
 /// How often a candidate checks whether it leads, in milliseconds.
 const PACE: u32 = 5;
@@ -63,6 +65,18 @@ impl Candidate {
 
     pub(crate) fn worker(&mut self) -> Result<&mut Worker> {
         self.worker.as_mut().context("it does not run")
+    }
+
+    /// SIGSTOP, and waits until it is obeyed: one thread stops the others, and on a busy machine those go on for some
+    /// milliseconds.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.worker()?.pause()?;
+        let (pid, asked) = (self.who()?.pid, clock::now_ns());
+        while !has_stopped(pid)? {
+            ensure!(clock::since(asked) < PATIENCE, "candidate {} does not stop", self.id);
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// SIGKILL; what it had said before is heard.
@@ -131,6 +145,11 @@ impl Candidate {
             Some("error") if self.resigns && event["err"] == "resign: it does not lead" => {
                 self.resigns = false;
             }
+            // Not confirmed, on a machine that is too busy; over it is all the same.
+            Some("error") if self.resigns && event["err"].to_string().contains(": resign") => {
+                self.resigns = false;
+                self.campaign()?;
+            }
             Some("ready") => {}
             _ => bail!("candidate {} says {event}", self.id),
         }
@@ -139,9 +158,20 @@ impl Candidate {
 
     /// The end of what it wrote for people.
     pub(crate) fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
         let from = log.lines().count().saturating_sub(20);
         let lines: Vec<&str> = log.lines().skip(from).collect();
         format!("--- candidate {}\n{}", self.id, lines.join("\n"))
     }
+}
+
+/// Whether every thread has, by the kernel's account: the state is the word after the name in parentheses.
+fn has_stopped(pid: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        if !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -75,7 +75,7 @@ async fn storm(backend: Backend) -> Result<()> {
     stand.judge(vec![
         required("forbid", cut, Exercise::Confirmed),
         required("forbid", cut.min(1), Exercise::HitLeader),
-        required("pause", stopped.min(1), Exercise::HitLeader),
+        required("pause", stopped.min(1), Exercise::Confirmed),
     ])
 }
 

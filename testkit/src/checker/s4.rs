@@ -73,6 +73,9 @@ fn after_pause(
     let (_, (from, until)) = pauses
         .iter()
         .find(|(paused, (from, _))| *paused == process && won <= *from && event.earliest() > *from)?;
-    let lasted = (until - from) as f64 / 1e9;
-    Some((format!("after a pause of {lasted:.3} s, which is longer than the TTL"), *from))
+    let seconds = |nanos: u64| nanos as f64 / 1e9;
+    let (lasted, since) = (seconds(until - from), seconds(event.earliest() - from));
+    let says =
+        format!("{since:.6} s after the begin of a pause of {lasted:.3} s, which is longer than the TTL");
+    Some((says, *from))
 }
