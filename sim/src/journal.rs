@@ -82,11 +82,16 @@ impl Journal {
         inner.faults
     }
 
-    /// Writes down a phase of a fault.
+    /// Writes down a phase of a fault that concerns every election.
     pub(crate) fn fault(&self, now: u64, fault: &Fault, phase: Phase) {
-        let event =
-            Event { fault: Some(fault.clone()), id: "harness".into(), ..Event::new(Op::Fault, phase) };
-        self.enter(now, event);
+        self.fault_in("", now, fault, phase);
+    }
+
+    /// Writes down a phase of a fault that concerns that election.
+    pub(crate) fn fault_in(&self, election: &str, now: u64, fault: &Fault, phase: Phase) {
+        let election = election.to_owned();
+        let (fault, id) = (Some(fault.clone()), "harness".into());
+        self.enter(now, Event { fault, id, election, ..Event::new(Op::Fault, phase) });
     }
 
     /// Something that the simulation itself finds wrong.

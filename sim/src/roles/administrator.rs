@@ -114,7 +114,7 @@ async fn delete(
         token: Some(token.get()),
         ..Fault::default()
     };
-    let tell = |phase| shared.journal.fault(pen.time.now(), &fault, phase);
+    let tell = |phase| shared.journal.fault_in(election.as_str(), pen.time.now(), &fault, phase);
     tell(Phase::Invoke);
     tell(Phase::Info);
     until_done(pen, rng, || admin.remove(election, place)).await?;
