@@ -129,19 +129,28 @@ pub(crate) async fn live(role: Role, machine: usize, shared: Shared, pen: Pen, m
         };
         join(join_all(works), rest).await;
     };
-    tokio::select! {
-        () = works => {}
-        error = coordinator.member_failed() => return fail(&shared, &pen, &error),
+    let failure = tokio::select! {
+        () = works => None,
+        error = coordinator.member_failed() => Some(error),
+    };
+    // Without its member it has nobody to wait for: it ends at once.
+    let patience = if failure.is_none() { CLOSE_WITHIN } else { Duration::ZERO };
+    close(&coordinator, patience, &shared, &pen).await;
+    match failure {
+        None => end(&shared, &pen, !role.contends()),
+        Some(error) => fail(&shared, &pen, &error),
     }
-    for election in &shared.settings.elections {
-        pen.record(election.as_str(), Event::new(Op::Close, Phase::Invoke));
-    }
-    let closed = timeout(CLOSE_WITHIN, coordinator.close()).await;
-    let phase = if matches!(closed, Ok(Ok(()))) { Phase::Ok } else { Phase::Fail };
-    for election in &shared.settings.elections {
-        pen.record(election.as_str(), Event::new(Op::Close, phase));
-    }
-    end(&shared, &pen, !role.contends())
+}
+
+/// Closes the coordinator; what was led through it has been dropped, or is given up with it.
+async fn close(coordinator: &RaftCoordinator, patience: Duration, shared: &Shared, pen: &Pen) {
+    let say = |phase| {
+        let elections = shared.settings.elections.iter();
+        elections.for_each(|election| pen.record(election.as_str(), Event::new(Op::Close, phase)));
+    };
+    say(Phase::Invoke);
+    let closed = timeout(patience, coordinator.close()).await;
+    say(if matches!(closed, Ok(Ok(()))) { Phase::Ok } else { Phase::Fail });
 }
 
 /// What a process is told. Those who form the group have the same list all their lives; others know who the members
