@@ -207,7 +207,12 @@ impl Attempt<'_> {
                      ask again"
                 ));
             }
-            tokio::time::timeout(Duration::from_millis(100), metrics.changed()).await.ok();
+            // A Raft that has stopped says so at once, each time: asked again and again it would keep a core busy.
+            if let Ok(Err(stopped)) =
+                tokio::time::timeout(Duration::from_millis(100), metrics.changed()).await
+            {
+                return Err(fatal(stopped));
+            }
         }
     }
 
