@@ -173,14 +173,14 @@ impl<'h> Run<'h> {
         self.campaigns.iter().find(is_its)
     }
 
-    /// The faults of administrators that may have taken this claim's record away.
+    /// The faults of administrators that may have taken this claim's record away. If one names the token, it did,
+    /// also when the claim begins only afterwards: the word that it was won may be slower than the removal.
     pub fn depositions(&self, claim: &Claim) -> impl Iterator<Item = &Trouble> {
         let (token, from, until) = (claim.token, claim.start.earliest, claim.last_moment());
         self.troubles.iter().filter(move |trouble| {
             trouble.fault.effect == Effect::Deposes
-                && trouble.fault.token.is_none_or(|deposed| deposed == token)
                 && trouble.began <= until
-                && trouble.over >= from
+                && trouble.fault.token.map_or(trouble.over >= from, |deposed| deposed == token)
         })
     }
 
