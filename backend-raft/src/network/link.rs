@@ -127,26 +127,11 @@ impl Link {
         }
     }
 
-    /// Makes a connection, in bounded time.
+    /// Makes a connection, in bounded time, to the very node that is known by this id.
     async fn dial(&self) -> Result<(Channel, Option<Held>), CallError> {
         let attempt = async {
-            let LinkConfig { address, hello, security, recognise } = &self.0.config;
-            let broken = |error: std::io::Error| CallError::Connection(error.to_string());
-            #[cfg(feature = "sim")]
-            if let Some(host) = crate::sim::host() {
-                let stream = host.connect(address).await.map_err(broken)?;
-                return Ok((Channel::open(stream, hello).await?, None));
-            }
-            let stream = TcpStream::connect(address).await.map_err(broken)?;
-            // Small messages that somebody waits for: Nagle's algorithm would hold them back.
-            stream.set_nodelay(true).map_err(broken)?;
-            let (channel, held) = match security {
-                Security::Plaintext => (Channel::open(stream, hello).await?, None),
-                Security::Tls(credentials) => {
-                    let (channel, held) = open_protected(stream, hello, credentials).await?;
-                    (channel, Some(held))
-                }
-            };
+            let (channel, held) = self.greet().await?;
+            let LinkConfig { hello, recognise, .. } = &self.0.config;
             match recognise {
                 Some(recognise) if !recognise(hello.target, channel.incarnation()).await => {
                     channel.close("it is another node's".into());
@@ -158,6 +143,27 @@ impl Link {
         let result = tokio::time::timeout(CONNECT, attempt).await.unwrap_or(Err(CallError::Timeout(CONNECT)));
         self.complain(result.as_ref().err());
         result
+    }
+
+    /// Greets whoever is at the address.
+    async fn greet(&self) -> Result<(Channel, Option<Held>), CallError> {
+        let LinkConfig { address, hello, security, .. } = &self.0.config;
+        let broken = |error: std::io::Error| CallError::Connection(error.to_string());
+        #[cfg(feature = "sim")]
+        if let Some(host) = crate::sim::host() {
+            let stream = host.connect(address).await.map_err(broken)?;
+            return Ok((Channel::open(stream, hello).await?, None));
+        }
+        let stream = TcpStream::connect(address).await.map_err(broken)?;
+        // Small messages that somebody waits for: Nagle's algorithm would hold them back.
+        stream.set_nodelay(true).map_err(broken)?;
+        match security {
+            Security::Plaintext => Ok((Channel::open(stream, hello).await?, None)),
+            Security::Tls(credentials) => {
+                let (channel, held) = open_protected(stream, hello, credentials).await?;
+                Ok((channel, Some(held)))
+            }
+        }
     }
 
     /// Logs what a person has to see to: once, until it changes.

@@ -9,6 +9,7 @@
 //! `STORM_TRIALS=20 cargo test -p bench --features etcd,zk --test storm -- --nocapture` runs more; `STORM_SEED` repeats
 //! what was drawn.
 #![forbid(unsafe_code)]
+#![cfg(any(feature = "etcd", feature = "zk", feature = "raft"))]
 
 mod blow;
 mod candidate;
