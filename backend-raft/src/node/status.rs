@@ -13,13 +13,14 @@ pub(super) fn of(parts: &Parts) -> Status {
     let metrics = parts.raft.metrics();
     let metrics = metrics.borrow_watched();
     let (sessions, elections) = parts.replica.counts();
+    let members = parts.replica.members().borrow().clone();
     Status {
         formed: metrics.membership_config.membership().voter_ids().next().is_some(),
         pristine: parts.log.is_pristine(),
         joins: parts.joins,
         incarnation: parts.identity.incarnation,
         list: parts.peers.list().clone(),
-        members: parts.replica.members().borrow().clone(),
+        members,
         used: parts.replica.used_ids().1,
         leader: metrics.current_leader,
         term: metrics.current_term,

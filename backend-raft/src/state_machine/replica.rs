@@ -113,6 +113,9 @@ impl Replica {
         inner.applied = Some(id);
         inner.membership = membership;
         inner.state.set_members(members.iter().map(|member| member.id));
+        // Whoever reads the members may want the state next: who waited for him with the state in hand would wait for
+        // ever.
+        drop(inner);
         self.members.send_replace(members);
     }
 
@@ -269,5 +272,36 @@ impl Replica {
     /// The queue of an election as this copy knows it.
     pub(crate) fn places(&self, election: &str) -> Vec<Place> {
         self.lock().state.places(election)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A node's status read the members and, with them in hand, the ids that were used; a change of the members at
+    /// that moment stopped the node for good.
+    #[test]
+    fn who_reads_the_members_may_read_the_state_while_they_change() {
+        let replica = Replica::default();
+        let members = replica.members();
+        let read = members.borrow();
+        let changing = replica.clone();
+        std::thread::spawn(move || {
+            changing.change_members(crate::samples::log_id(1), Membership::default());
+        });
+        // Until the change is there, or is stuck.
+        std::thread::sleep(Duration::from_millis(100));
+        let (told, answer) = channel();
+        let reading = replica.clone();
+        std::thread::spawn(move || told.send(reading.used_ids()));
+        assert!(
+            answer.recv_timeout(Duration::from_secs(10)).is_ok(),
+            "the state is locked while somebody reads"
+        );
+        drop(read);
     }
 }
