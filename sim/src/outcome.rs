@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use testkit::checker::{Bounds, Facts, Left, Report, Verdict, check};
-use testkit::history::{Event, History, Op};
+use testkit::history::{History, Op, Phase};
 
 use crate::machine::Shared;
 use crate::plan::Settings;
@@ -83,17 +83,17 @@ pub(crate) fn judge(seed: u64, shared: &Shared, left: Vec<Vec<Left>>, now: u64) 
     };
     outcome.violations.extend(shared.ledger.violations());
     outcome.violations.extend(shared.sink.violations());
+    let history = History::from_events(events);
+    for event in history.events.iter().filter(|event| event.op == Op::Fault && event.phase == Phase::Invoke) {
+        let kind = event.fault.as_ref().map(|fault| fault.kind.clone());
+        *outcome.faults.entry(kind.unwrap_or_default()).or_default() += 1;
+    }
     for (election, left) in shared.settings.elections.iter().zip(left) {
         let facts = Facts {
             records: Some(left),
             sink: Some(shared.sink.rows(election.as_str())),
             ..Facts::new(election.as_str(), bounds(&shared.settings))
         };
-        // A token is unique in its election only: who leads two of them may have one token for both.
-        let concerns = |event: &&Event| {
-            event.op != Op::Fault || event.election.is_empty() || event.election == election.as_str()
-        };
-        let history = History::from_events(events.iter().filter(concerns).cloned());
         outcome.add(&check(&history, &facts));
     }
     if outcome.faults.is_empty() {
@@ -116,11 +116,6 @@ impl Outcome {
         self.lost += counts.lost;
         self.checks += counts.checks;
         self.units.0 += counts.units;
-        // Most faults concern every election, and are counted once.
-        for (kind, count) in &counts.faults {
-            let most = self.faults.entry(kind.clone()).or_default();
-            *most = (*most).max(*count);
-        }
         let margin = report.margin.as_ref().map(|margin| margin.nanos);
         self.margin_ns = [self.margin_ns, margin].into_iter().flatten().min();
     }

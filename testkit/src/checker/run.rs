@@ -113,14 +113,14 @@ pub struct Run<'h> {
 }
 
 impl<'h> Run<'h> {
-    /// Reads the events of an election, and the faults.
+    /// Reads the events of an election, and the faults: all but those that name another election, because two elections
+    /// may have the same token.
     #[must_use]
     pub fn of(history: &'h History, election: &str) -> Self {
-        let events: Vec<&Event> = history
-            .events
-            .iter()
-            .filter(|event| event.election == election || event.op == Op::Fault)
-            .collect();
+        let concerns = |event: &&Event| {
+            event.election == election || (event.op == Op::Fault && event.election.is_empty())
+        };
+        let events: Vec<&Event> = history.events.iter().filter(concerns).collect();
         let span = (
             events.first().map_or(0, |event| event.earliest()),
             events.last().map_or(0, |event| event.mono_ns),

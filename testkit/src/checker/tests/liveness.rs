@@ -151,6 +151,11 @@ fn l4_only_an_administrator_takes_a_leaders_record() {
             Fault { kind: "delete".into(), effect: Effect::Deposes, token: Some(9), ..Fault::default() };
         story.fault_on(fault, from, from + 1);
         assert_eq!(broken(&story), [], "deleted at {from}");
+
+        // Another election may have the same token.
+        let faults = story.events.iter_mut().filter(|event| event.op == Op::Fault);
+        faults.for_each(|event| "another".clone_into(&mut event.election));
+        assert_eq!(broken(&story), [Law::L4], "deleted at {from} from another election");
     }
 }
 

@@ -48,7 +48,8 @@ impl Story {
             incarnation: 1,
             seq: *seq,
             id: id.to_owned(),
-            election: "e".to_owned(),
+            // A fault concerns every election.
+            election: if event.op == Op::Fault { String::new() } else { "e".to_owned() },
             ..event
         });
         *seq += 1;
