@@ -8,9 +8,8 @@ use clap::Parser;
 /// aftermath, in simulated time. Delay, loss (a segment is late, as after TCP's retransmission), links that are cut, one
 /// way or both, around a member or around its peers only; power loss at any moment and in the middle of a write,
 /// SIGKILL, SIGSTOP, suspend, restarts in good order; slow and full disks; clocks as fast and slow as the drift bound
-/// allows; answers that come late, and then none. With `--administered` an administrator adds, replaces and removes
-/// members, and removes the leader's record; whoever was removed comes back under its old id with an empty disk, and is
-/// to be turned away.
+/// allows; answers that come late, and then none; an administrator who adds, replaces and removes members, and removes
+/// the leader's record. Whoever was removed comes back under its old id with an empty disk, and is to be turned away.
 ///
 /// What is checked: S1 to S6 and L1 to L5 of docs/safety.md; that every member applies the same entries at the same
 /// indices and has the same state after each; that nothing that was applied is ever taken back; that no member serves
@@ -31,9 +30,6 @@ pub struct Args {
     /// Run this seed only, and tell what happens as it happens
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,
-    /// Let an administrator change the members and remove records, too
-    #[arg(long)]
-    pub administered: bool,
     /// Go on after a violation, to see how many seeds have one
     #[arg(long)]
     pub keep_going: bool,
@@ -49,7 +45,6 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask sim                       500 seeds
   cargo xtask sim --seeds 10000         more of them
-  cargo xtask sim --administered        500 seeds with changes of the members
   cargo xtask sim --seed 42             one again, line by line
 Exit codes:
   0  no law was broken

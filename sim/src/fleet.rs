@@ -25,8 +25,6 @@ pub struct Fleet {
     program: PathBuf,
     /// The defect of the zoo that lives in the runs.
     defect: Option<&'static str>,
-    /// Whether there is an administrator who changes the members and removes records.
-    administered: bool,
     library: PathBuf,
     /// Goes with it.
     _folder: TempDir,
@@ -47,14 +45,7 @@ impl Fleet {
         let output = compiler.output().context("cannot start cc: a C compiler is needed")?;
         ensure!(output.status.success(), "cc: {}", String::from_utf8_lossy(&output.stderr));
         let program = program.to_owned();
-        Ok(Self { program, defect: None, administered: false, library, _folder: folder })
-    }
-
-    /// The same, with or without an administrator who changes the members and removes records.
-    #[must_use]
-    pub fn administered(mut self, administered: bool) -> Self {
-        self.administered = administered;
-        self
+        Ok(Self { program, defect: None, library, _folder: folder })
     }
 
     /// The same, with a defect of the zoo alive in the runs, if the program was built for it.
@@ -67,7 +58,6 @@ impl Fleet {
     fn command(&self, seed: u64) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["--child", &seed.to_string()]).stdin(Stdio::null());
-        command.args(self.administered.then_some("--administered"));
         // The others on the machine are not the run's: what it inherits would be a part of what it does.
         command.env_remove("ELECTION_ZOO").envs(self.defect.map(|defect| ("ELECTION_ZOO", defect)));
         command.env("LD_PRELOAD", &self.library).env("ELECTION_SIM_SEED", seed.to_string());

@@ -32,9 +32,8 @@ mod world;
 pub use outcome::Outcome;
 pub use world::steps;
 
-/// The run of a seed, in this process; with `loud`, it is told as it happens, and with `administered` an administrator
-/// changes the members and removes records meanwhile.
+/// The run of a seed, in this process; with `loud`, it is told as it happens.
 #[must_use]
-pub fn run(seed: u64, loud: bool, administered: bool) -> Outcome {
-    world::World::new(seed, loud, administered).run()
+pub fn run(seed: u64, loud: bool) -> Outcome {
+    world::World::new(seed, loud).run()
 }

@@ -46,10 +46,10 @@ fn perform(args: &Args) -> Result<ExitCode> {
             std::process::abort();
         }));
         std::thread::spawn(watch);
-        println!("{}", serde_json::to_string(&sim::run(seed, args.loud, args.administered))?);
+        println!("{}", serde_json::to_string(&sim::run(seed, args.loud))?);
         return Ok(ExitCode::SUCCESS);
     }
-    let fleet = Fleet::new(&std::env::current_exe()?)?.administered(args.administered);
+    let fleet = Fleet::new(&std::env::current_exe()?)?;
     if let Some(seed) = args.seed {
         let outcome = fleet.tell(seed)?;
         println!("\n{}", serde_json::to_string_pretty(&outcome)?);
@@ -64,8 +64,7 @@ fn perform(args: &Args) -> Result<ExitCode> {
     println!("{account}");
     for (seed, violations) in &account.violated {
         println!("seed {seed}: {}", violations[0]);
-        let administered = if args.administered { " --administered" } else { "" };
-        println!("again: cargo xtask sim --seed {seed}{administered}");
+        println!("again: cargo xtask sim --seed {seed}");
     }
     Ok(ExitCode::from(if !account.violated.is_empty() {
         1

@@ -176,8 +176,8 @@ pub(crate) struct Strike {
     pub(crate) seed: u64,
 }
 
-/// The faults of a run, in the order of their beginnings; without an administrator, those that need none.
-pub(crate) fn plan(rng: &mut StdRng, administered: bool) -> Vec<Strike> {
+/// The faults of a run, in the order of their beginnings.
+pub(crate) fn plan(rng: &mut StdRng) -> Vec<Strike> {
     let mut strikes = Vec::new();
     // Some runs are stormy, and some are about a few kinds only.
     let kinds: Vec<Kind> = if rng.random_bool(0.5) {
@@ -203,7 +203,6 @@ pub(crate) fn plan(rng: &mut StdRng, administered: bool) -> Vec<Strike> {
         }
         at += rng.random_range(MILLI..=2 * calm);
     }
-    strikes.retain(|strike| administered || !strike.kind.is_intended());
     strikes.sort_by_key(|strike| strike.at);
     strikes
 }

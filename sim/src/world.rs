@@ -57,8 +57,6 @@ pub(crate) struct World {
     active: Vec<Active>,
     /// Machines whose disk failed a moment ago, and until when that excuses them.
     excused: Vec<(usize, u64)>,
-    /// Whether an administrator is at work.
-    administered: bool,
     /// Members that were told to go.
     leaving: BTreeSet<u64>,
     left: Vec<Vec<Left>>,
@@ -67,7 +65,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, loud: bool, administered: bool) -> Self {
+    pub(crate) fn new(seed: u64, loud: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let settings = Arc::new(Settings::draw(&mut rng));
         let (orders, stop) = watch::channel(Orders::default());
@@ -104,7 +102,6 @@ impl World {
             pids: 1,
             active: vec![],
             excused: vec![],
-            administered,
             leaving: BTreeSet::new(),
             left: vec![],
             starts,
@@ -122,7 +119,7 @@ impl World {
 
     /// The whole run.
     pub(crate) fn run(mut self) -> Outcome {
-        let mut strikes = plan::plan(&mut self.rng, self.administered).into_iter().peekable();
+        let mut strikes = plan::plan(&mut self.rng).into_iter().peekable();
         let mut look = LOOK_EVERY;
         self.harness(Phase::Invoke);
         let mut phase = 0;
