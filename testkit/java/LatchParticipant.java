@@ -12,9 +12,8 @@ import org.apache.curator.retry.RetryOneTime;
  * One candidate of Apache Curator's LeaderLatch, driven by lines.
  *
  * <p>Arguments: connect string, path of the election, id, session timeout in milliseconds. It joins at once. Input:
- * {@code resign} (leave the queue or the lead), {@code join} (enter again), {@code who} (ask for the leader), {@code
- * quit}. Output: {@code joined}, {@code leader}, {@code lost}, {@code resigned}, {@code sees ID} ({@code sees} alone
- * when nobody leads).
+ * {@code resign} (leave the queue or the lead), {@code who} (ask for the leader), {@code quit}. Output: {@code joined},
+ * {@code leader}, {@code lost}, {@code resigned}, {@code sees ID} ({@code sees} alone when nobody leads).
  */
 public final class LatchParticipant implements LeaderLatchListener {
     private final CuratorFramework client;
@@ -53,7 +52,6 @@ public final class LatchParticipant implements LeaderLatchListener {
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = input.readLine(); line != null; line = input.readLine()) {
             switch (line.trim()) {
-                case "join" -> join();
                 case "resign" -> {
                     // Silent: what the listener hears of a close is no news to the one who asked for it.
                     latch.close(LeaderLatch.CloseMode.SILENT);

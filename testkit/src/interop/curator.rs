@@ -24,7 +24,7 @@ const JARS: [&str; 5] =
 /// How long a JVM may take to start and to connect, on a machine whose two cores are busy.
 const START_WITHIN: Duration = Duration::from_secs(60);
 
-/// A candidate of Curator's `LeaderLatch`.
+/// A candidate of Curator's `LeaderLatch`. Dropping it kills it: its znode stays until the session expires.
 #[derive(Debug)]
 pub struct Latch(Talk);
 
@@ -55,15 +55,6 @@ impl Latch {
         self.0.hear_word("leader", bound).await.map(drop)
     }
 
-    /// Waits until it believes to have lost the lead.
-    ///
-    /// # Errors
-    ///
-    /// When that takes longer than `bound`, or it has ended.
-    pub async fn loses(&mut self, bound: Duration) -> Result<()> {
-        self.0.hear_word("lost", bound).await.map(drop)
-    }
-
     /// True when it has said by now that it leads.
     #[must_use]
     pub fn leads_now(&mut self) -> bool {
@@ -81,7 +72,7 @@ impl Latch {
         Ok((!id.is_empty()).then_some(id))
     }
 
-    /// Leaves the queue, or the lead. The program goes on: see [`rejoin`](Self::rejoin).
+    /// Leaves the queue, or the lead. It goes on as an observer.
     ///
     /// # Errors
     ///
@@ -89,25 +80,6 @@ impl Latch {
     pub async fn resign(&mut self) -> Result<()> {
         self.0.say("resign")?;
         self.0.hear_word("resigned", START_WITHIN).await.map(drop)
-    }
-
-    /// Enters the queue again, at its end.
-    ///
-    /// # Errors
-    ///
-    /// When it does not answer.
-    pub async fn rejoin(&mut self) -> Result<()> {
-        self.0.say("join")?;
-        self.0.hear_word("joined", START_WITHIN).await.map(drop)
-    }
-
-    /// SIGKILL: its znode stays until the session expires.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses.
-    pub fn kill(self) -> Result<()> {
-        self.0.process().kill().map(drop)
     }
 }
 
