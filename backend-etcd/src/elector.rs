@@ -11,6 +11,8 @@ use election_core::{
     Candidate, Coordinator, ElectionName, Elector, LeaderEvents, Leadership, Loss, Operation, Result,
 };
 use etcd_client::Client;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::candidacy;
@@ -53,7 +55,12 @@ impl EtcdCoordinator {
         Self::start(Servers::from_client(client), config).await
     }
 
-    pub(crate) async fn start(servers: Servers, config: Config) -> Result<Arc<Self>> {
+    /// Boxed, so that it is compiled once, here, and not in every crate that awaits it.
+    pub(crate) fn start(servers: Servers, config: Config) -> BoxFuture<'static, Result<Arc<Self>>> {
+        Self::open(servers, config).boxed()
+    }
+
+    async fn open(servers: Servers, config: Config) -> Result<Arc<Self>> {
         let servers = Arc::new(servers);
         let clock = Arc::new(BootClock);
         let bound = Bound { attempt: config.timeout / 3, total: config.timeout };

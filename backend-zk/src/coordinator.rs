@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, Weak};
 use async_trait::async_trait;
 use election_core::clock::{BootClock, Clock};
 use election_core::{Coordinator, ElectionName, Elector, Error, Kind, Loss, Operation, Result};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -84,7 +86,12 @@ impl ZkCoordinator {
         Self::start(config, Source::Clients(clients)).await
     }
 
-    async fn start(config: Config, mut source: Source) -> Result<Arc<Self>> {
+    /// Boxed, so that it is compiled once, here, and not in every crate that awaits it.
+    fn start(config: Config, source: Source) -> BoxFuture<'static, Result<Arc<Self>>> {
+        Self::open(config, source).boxed()
+    }
+
+    async fn open(config: Config, mut source: Source) -> Result<Arc<Self>> {
         config.validate()?;
         let config = Arc::new(config);
         let clock: Arc<dyn Clock> = Arc::new(BootClock);

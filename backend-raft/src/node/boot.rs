@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use election_core::clock::Instant;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, SnapshotPolicy};
 use tokio::net::TcpListener;
@@ -72,16 +73,21 @@ pub(crate) struct Node {
 impl Node {
     /// Opens the data directory, starts to listen and to take part in Raft, and sees to it that the group is
     /// formed. It does not wait for the others.
-    pub(crate) async fn start(
-        config: &RaftConfig,
-        own: &NodeConfig,
-        security: &Security,
-    ) -> Result<Self, NodeError> {
-        let address = own.listen.clone().unwrap_or_else(|| address(config, own));
-        // Before the store: a port in use is the cheaper thing to find out.
-        let listener = listen(&address).await?;
-        let store = open_store(config, own).await?;
-        Self::run(config, own, security, listener, store).await
+    ///
+    /// Boxed, so that it is compiled once, here, and not in every crate that awaits it.
+    pub(crate) fn start<'a>(
+        config: &'a RaftConfig,
+        own: &'a NodeConfig,
+        security: &'a Security,
+    ) -> BoxFuture<'a, Result<Self, NodeError>> {
+        let start = async move {
+            let address = own.listen.clone().unwrap_or_else(|| address(config, own));
+            // Before the store: a port in use is the cheaper thing to find out.
+            let listener = listen(&address).await?;
+            let store = open_store(config, own).await?;
+            Self::run(config, own, security, listener, store).await
+        };
+        start.boxed()
     }
 
     /// Starts everything on a store that is open.
@@ -201,12 +207,15 @@ impl Node {
         self.failure.clone()
     }
 
-    /// Hands the Raft leadership to another member, if this node has it, then stops.
-    pub(crate) async fn shutdown(self) {
-        if self.failure.borrow().is_none() {
-            office::hand_over(&self.raft, self.timing).await;
-        }
-        self.abandon().await;
+    /// Hands the Raft leadership to another member, if this node has it, then stops. Boxed as [`start`](Self::start).
+    pub(crate) fn shutdown(self) -> BoxFuture<'static, ()> {
+        let shutdown = async move {
+            if self.failure.borrow().is_none() {
+                office::hand_over(&self.raft, self.timing).await;
+            }
+            self.abandon().await;
+        };
+        shutdown.boxed()
     }
 
     async fn abandon(self) {
