@@ -55,6 +55,43 @@ async fn dropped_campaigns_and_leaderships_leave_nothing() {
     until(&admin, &election, <[Place]>::is_empty).await;
 }
 
+/// A token is the index of the entry that granted it, so tokens count what is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_is_one_entry_a_resign_is_one_and_a_handover_is_the_resign() {
+    let cluster = Cluster::start("profile=wan");
+    let (client, admin) = (cluster.client(TTL).await, admin(&cluster));
+    let election = ElectionName::new("e").unwrap();
+    let elector = client.elector("e").unwrap();
+    let win = async |name| soon("won", elector.campaign(candidate(name))).await.unwrap();
+    let first = win("first").await;
+    let token = first.token().get();
+    first.resign().await.unwrap();
+    for _ in 0..100 {
+        win("cycle").await.resign().await.unwrap();
+    }
+    let mut leader = win("leader").await;
+    // Renewals of the session besides.
+    let written = leader.token().get() - token;
+    println!("{written} entries for 100 cycles");
+    assert!((202..=215).contains(&written), "{written} entries for 100 cycles");
+
+    let mut waiting = Vec::new();
+    for i in 1..=20 {
+        let elector = client.elector("e").unwrap();
+        waiting.push(tokio::spawn(async move { elector.campaign(candidate("waits")).await }));
+        until(&admin, &election, |queue| queue.len() == i + 1).await;
+    }
+    let first = leader.token().get();
+    for waiter in waiting {
+        leader.resign().await.unwrap();
+        leader = soon("won", waiter).await.unwrap().unwrap();
+    }
+    // The campaigns were written before the first of the handovers, whose token is after them.
+    let written = leader.token().get() - first;
+    println!("{written} entries for 20 campaigns that wait and 20 handovers");
+    assert!((40..=50).contains(&written), "{written} entries for 20 handovers");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_an_administrator_removes_ends_its_leadership_or_its_campaign() {
     let cluster = Cluster::start("profile=wan");

@@ -60,6 +60,25 @@ async fn a_thousand_elections_share_one_session_and_its_renewals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_is_a_create_and_a_list_and_a_resign_is_one_request() {
+    if !need::has(Tool::ZooKeeper) {
+        return;
+    }
+    let zk = single().await;
+    let coordinator = connect(&zk.authority(), 20_000).await;
+    let elector = elector(&coordinator, "cycle");
+    campaign(&elector, "warm-up").await.resign().await.unwrap();
+    let before = received(&zk).await;
+    for _ in 0..100 {
+        campaign(&elector, "a").await.resign().await.unwrap();
+    }
+    let packets = received(&zk).await - before;
+    println!("{packets} packets for 100 cycles");
+    // Create, list and delete; pings and renewals besides.
+    assert!((300..=320).contains(&packets), "{packets} packets for 100 cycles");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handover_costs_two_requests_however_long_the_queue() {
     if !need::has(Tool::ZooKeeper) {
         return;
