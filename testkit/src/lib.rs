@@ -13,7 +13,7 @@
 //! | [`contender`] | a worker process of ours that contends or observes and records what it does and sees |
 //! | [`history`] | what such processes record, on one true clock |
 //! | [`need`] | what a test needs from the machine: missing, it fails under CI and is skipped on a laptop |
-//! | [`tls`] | a certificate authority for one test |
+//! | [`tls`], [`raft_tls`] | certificate authorities for one test: of servers, and of a Raft group |
 //!
 //! Whatever a test starts ends with the test process, also when that is killed: see [`process`].
 //! A server's log stays in a file, and is printed when the test that owns the server panics.
@@ -60,7 +60,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod raft;
-mod raft_tls;
+pub mod raft_tls;
 mod record;
 mod servers;
 mod site;

@@ -1,6 +1,6 @@
 //! Certificates for a Raft group: one for each member, one for clients, one for an administrator.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use rcgen::ExtendedKeyUsagePurpose;
@@ -12,11 +12,15 @@ use crate::{
 
 /// PEM files of an authority that signs for one group, whose name is the usual one: `election`.
 #[derive(Clone, Debug)]
-pub(crate) struct RaftCertificates(Arc<WorkDir>);
+pub struct RaftCertificates(Arc<WorkDir>);
 
 impl RaftCertificates {
     /// An authority, and certificates for so many members.
-    pub(crate) fn new(members: usize) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be written.
+    pub fn new(members: usize) -> Result<Self> {
         let folder = WorkDir::new("raft-tls-")?;
         let issuer = authority(folder.path())?;
         let both = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
@@ -28,9 +32,16 @@ impl RaftCertificates {
         Ok(Self(Arc::new(folder)))
     }
 
+    /// The folder of the files: `ca.pem`, and `NAME.pem` and `NAME.key` of `node-1`, …, `client` and `admin`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
     /// The parameters of a URL with the files of `who`.
-    pub(crate) fn query(&self, who: &str) -> String {
-        let folder = self.0.path().display();
+    #[must_use]
+    pub fn query(&self, who: &str) -> String {
+        let folder = self.folder().display();
         format!("ca={folder}/ca.pem&cert={folder}/{who}.pem&key={folder}/{who}.key")
     }
 }

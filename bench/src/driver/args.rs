@@ -44,6 +44,10 @@ pub struct Args {
     /// The folder of this raft node, kept over restarts.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
+    /// The folder with this raft node's `ca.pem`, `node-1.pem` and `node-1.key` (the number is its place, from 1);
+    /// without it the node speaks plaintext.
+    #[arg(long)]
+    pub tls_dir: Option<PathBuf>,
 }
 
 /// A backend by its name.

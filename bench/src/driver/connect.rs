@@ -1,5 +1,6 @@
 //! From a command line to a coordinator.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,16 +61,26 @@ fn raft_url(args: &Args) -> Result<String> {
         args.endpoints.len()
     );
     let folder = args.data_dir.as_ref().context("a raft node needs --data-dir, a folder of its own")?;
-    let folder: String = form_urlencoded::byte_serialize(folder.as_os_str().as_encoded_bytes()).collect();
-    // Measured as it is on the wire; whoever measures chooses a network where that does no harm.
-    let mut url =
-        format!("raft://{}?node={}&data={folder}&plaintext=yes", args.endpoints.join(","), place + 1);
+    let (endpoints, node, folder) = (args.endpoints.join(","), place + 1, encoded(folder));
+    let mut url = match args.tls_dir.as_deref().map(encoded) {
+        Some(tls) => format!(
+            "rafts://{endpoints}?node={node}&data={folder}\
+             &ca={tls}%2Fca.pem&cert={tls}%2Fnode-{node}.pem&key={tls}%2Fnode-{node}.key"
+        ),
+        // Whoever measures that chooses a network where it does no harm.
+        None => format!("raft://{endpoints}?node={node}&data={folder}&plaintext=yes"),
+    };
     if let Some(ttl) = args.ttl() {
         // Sessions that are shorter than the default profile's would not outlive an election of its Raft.
         let profile = if ttl < DEFAULT_PROFILE_TTL { "lan" } else { "default" };
         url += &format!("&profile={profile}&ttl={}ms", ttl.as_millis());
     }
     Ok(url)
+}
+
+/// A path as a part of a URL.
+fn encoded(path: &Path) -> String {
+    form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect()
 }
 
 #[cfg(test)]
@@ -91,6 +102,11 @@ mod tests {
             (
                 "raft candidate --endpoints a:1 --id 0 --data-dir x --ttl-ms 100",
                 "raft://a:1?node=1&data=x&plaintext=yes&profile=lan&ttl=100ms",
+            ),
+            (
+                "raft candidate --endpoints a:1,b:2 --id 1 --data-dir x --tls-dir t/l",
+                "rafts://a:1,b:2?node=2&data=x\
+                 &ca=t%2Fl%2Fca.pem&cert=t%2Fl%2Fnode-2.pem&key=t%2Fl%2Fnode-2.key",
             ),
         ] {
             let line = format!("driver {line} --election e");

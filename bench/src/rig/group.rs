@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use election::Coordinator;
-use testkit::{WorkDir, ports::Port};
+use testkit::{WorkDir, ports::Port, raft_tls::RaftCertificates};
 use tokio::sync::Mutex;
 
 use super::Setting;
@@ -20,6 +20,7 @@ pub(super) struct Group {
     fast: bool,
     ports: Vec<Port>,
     folder: WorkDir,
+    certificates: RaftCertificates,
 }
 
 impl Group {
@@ -31,6 +32,7 @@ impl Group {
             fast: setting.fast,
             ports,
             folder: WorkDir::new("bench-raft-")?,
+            certificates: RaftCertificates::new(setting.servers)?,
         })
     }
 
@@ -43,15 +45,20 @@ impl Group {
     ) -> Result<Arc<dyn Coordinator>> {
         let others = (1..self.ports.len()).map(|i| Worker::start(driver, &args(i)));
         *self.workers.lock().await = others.collect::<Result<_>>()?;
-        let [.., folder] = self.member_args(0);
-        Ok(election::connect(&format!("{}&node=1&data={folder}", self.url(ttl))).await?)
+        let (folder, files) = (self.data(0), self.certificates.query("node-1"));
+        Ok(election::connect(&format!("{}&node=1&data={folder}&{files}", self.base(ttl))).await?)
     }
 
     /// The URL of a client of the group.
     pub(super) fn url(&self, ttl: Duration) -> String {
+        format!("{}&{}", self.base(ttl), self.certificates.query("client"))
+    }
+
+    /// The URL of a process whose certificate it does not name.
+    fn base(&self, ttl: Duration) -> String {
         let profile = if self.fast { "lan" } else { "default" };
         let (endpoints, ttl) = (self.endpoints().join(","), ttl.as_millis());
-        format!("raft://{endpoints}?patience=30s&profile={profile}&ttl={ttl}ms")
+        format!("rafts://{endpoints}?patience=30s&profile={profile}&ttl={ttl}ms")
     }
 
     pub(super) fn endpoints(&self) -> Vec<String> {
@@ -64,9 +71,19 @@ impl Group {
     }
 
     /// What makes a `driver` the member `i`, besides what all backends are told.
-    pub(super) fn member_args(&self, i: usize) -> [String; 4] {
-        let folder = self.folder.path().join(i.to_string()).display().to_string();
-        ["--endpoints".into(), self.endpoints().join(","), "--data-dir".into(), folder]
+    pub(super) fn member_args(&self, i: usize) -> Vec<String> {
+        let tls = self.certificates.folder().display().to_string();
+        [
+            ["--endpoints".into(), self.endpoints().join(",")],
+            ["--data-dir".into(), self.data(i)],
+            ["--tls-dir".into(), tls],
+        ]
+        .concat()
+    }
+
+    /// The folder of the member `i`.
+    fn data(&self, i: usize) -> String {
+        self.folder.path().join(i.to_string()).display().to_string()
     }
 
     /// What a committed write costs on this disk at least.

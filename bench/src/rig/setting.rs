@@ -115,7 +115,7 @@ impl Setting {
             Backend::Memory => String::new(),
             Backend::Etcd => format!("ttl={ttl}ms"),
             Backend::Zk => format!("timeout={ttl}ms"),
-            Backend::Raft => format!("ttl={ttl}ms, plaintext on loopback"),
+            Backend::Raft => format!("ttl={ttl}ms, mutual TLS"),
         }
     }
 
