@@ -33,12 +33,13 @@ macro_rules! defects {
 
 defects! {
     term_as_token: "raft-term-as-token", 1..9, "S2";
-    votes_right_after_a_restart: "raft-votes-right-after-a-restart", 9..49, "votes right after";
-    vote_without_fsync: "raft-vote-without-fsync", 1..17, "acknowledged commits are missing";
-    renewal_without_quorum: "raft-renewal-without-quorum", 9..49, "S1";
-    flag_set_by_a_timer: "flag-set-by-a-timer", 1..9, "S1";
+    votes_right_after_a_restart: "raft-votes-right-after-a-restart", 9..25, "votes right after";
+    vote_without_fsync: "raft-vote-without-fsync", 1..9, "acknowledged commits are missing";
+    renewal_without_quorum: "raft-renewal-without-quorum", 88..104, "S1";
+    flag_set_by_a_timer: "flag-set-by-a-timer", 3..11, "S1";
     claim_outlives_resign: "claim-outlives-resign", 1..9, "L4";
-    deadline_from_receipt: "deadline-from-receipt", 13..29, "S1";
-    fence_compares_for_equality: "fence-compares-for-equality", 2..6, "the fence refuses";
-    snapshot_name_not_synced: "raft-snapshot-name-not-synced", 1..17, "missing, or older than the log";
+    deadline_from_receipt: "deadline-from-receipt", 130..146, "S1";
+    fence_compares_for_equality: "fence-compares-for-equality", 1..5, "the fence refuses";
+    any_disk_will_do: "raft-any-disk-will-do", 80..96, "and another one";
+    snapshot_name_not_synced: "raft-snapshot-name-not-synced", 20..36, "missing, or older than the log";
 }

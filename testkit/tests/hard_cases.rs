@@ -17,7 +17,7 @@ const TRIALS: usize = 3;
 
 async fn hard(backend: Backend, fault: &str) -> Result<()> {
     let trials = env::var("HARD_TRIALS").map_or(Ok(TRIALS), |count| count.parse().context("HARD_TRIALS"))?;
-    ground::chaos(backend, &vec![fault; trials]).await
+    ground::chaos_again(backend, fault, trials).await
 }
 
 /// The leader's link to its server is up, and that server is cut off from the others: it answers keep-alives and pings

@@ -33,8 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(15);
 pub enum Length {
     /// At least that long, and until every fault was struck once.
     For(Duration),
-    /// Until every fault was struck once.
-    Once,
+    /// Until every fault was exercised that often. As many tries again may be in vain.
+    Times(usize),
 }
 
 /// A run that is under way.
@@ -45,6 +45,8 @@ pub struct Chaos {
     follow: Follow,
     bounds: Bounds,
     faults: u64,
+    /// How often each fault has to be exercised.
+    times: usize,
     /// How often each fault was exercised, and how often it was tried in vain.
     tries: BTreeMap<&'static str, (usize, usize)>,
 }
@@ -63,7 +65,7 @@ impl Chaos {
         let recorder = Recorder::open(&histories.join("harness.jsonl"), who)?;
         let (follow, bounds) = (Follow::new(histories), bounds(ground.ttl()));
         let tries = kinds.iter().map(|kind| (kind.name, (0, 0))).collect();
-        let mut chaos = Self { ground, kinds, recorder, follow, bounds, faults: 0, tries };
+        let mut chaos = Self { ground, kinds, recorder, follow, bounds, faults: 0, times: 1, tries };
         ensure!(
             chaos.leads_since(0).await?,
             "nobody leads within {LEADER_WITHIN:?}, and no fault was let loose"
@@ -80,6 +82,9 @@ impl Chaos {
         let members = self.ground.settings().members;
         let mut plan = Plan::new(seed, self.kinds.clone(), self.ground.ttl()).with_members(members);
         let begun = Instant::now();
+        if let Length::Times(times) = length {
+            self.times = times;
+        }
         loop {
             let round = plan.next().context("a plan without faults")?;
             if !self.round(&round, progress).await? {
@@ -87,13 +92,15 @@ impl Chaos {
                 progress.say(format!("nobody leads within {LEADER_WITHIN:?}: the run ends here"));
                 return Ok(());
             }
+            let mut tries = self.tries.values();
             let enough = match length {
-                Length::For(length) => begun.elapsed() >= length,
-                Length::Once => true,
+                // The first time through goes to its end, whatever the clock says.
+                Length::For(length) => {
+                    begun.elapsed() >= length && tries.all(|(done, missed)| done + missed > 0)
+                }
+                Length::Times(times) => tries.all(|(done, missed)| *done >= times || *missed > times),
             };
-            // The first time through goes to its end, whatever the clock says.
-            let all = self.tries.values().all(|(done, missed)| done + missed > 0);
-            if enough && all {
+            if enough {
                 return Ok(());
             }
         }
@@ -145,7 +152,7 @@ impl Chaos {
         let (election, settings) = (self.ground.election().to_string(), self.ground.settings());
         let required = self.kinds.iter().map(|kind| Requirement {
             kind: kind.name.into(),
-            times: 1,
+            times: self.times,
             exercise: Exercise::Confirmed,
         });
         let facts = Facts {

@@ -17,15 +17,25 @@ const SEED: u64 = 20_260_101;
 
 /// Strikes each of the faults once, and asserts that no law was broken and that all were exercised.
 pub(crate) async fn chaos(backend: Backend, faults: &[&str]) -> Result<()> {
-    run(backend, faults, |settings| settings).await
+    run(backend, faults, 1, |settings| settings).await
+}
+
+/// The same with one fault, until it was exercised that often.
+pub(crate) async fn chaos_again(backend: Backend, fault: &str, times: usize) -> Result<()> {
+    run(backend, &[fault], times, |settings| settings).await
 }
 
 /// The same on a Raft group whose members contend.
 pub(crate) async fn chaos_among_members(faults: &[&str]) -> Result<()> {
-    run(Backend::Raft, faults, Settings::with_members).await
+    run(Backend::Raft, faults, 1, Settings::with_members).await
 }
 
-async fn run(backend: Backend, faults: &[&str], adapt: fn(Settings) -> Settings) -> Result<()> {
+async fn run(
+    backend: Backend,
+    faults: &[&str],
+    times: usize,
+    adapt: fn(Settings) -> Settings,
+) -> Result<()> {
     if !backend.is_possible() {
         return Ok(());
     }
@@ -41,7 +51,7 @@ async fn run(backend: Backend, faults: &[&str], adapt: fn(Settings) -> Settings)
     let progress = Progress::new();
     let settings = adapt(Settings::new(backend, programs, folder.path(), seed));
     let mut chaos = Chaos::start(settings, kinds).await?;
-    chaos.rage(seed, Length::Once, &progress).await?;
+    chaos.rage(seed, Length::Times(times), &progress).await?;
     let outcome = chaos.finish(&progress).await?;
     println!("{outcome}");
     if outcome.verdict() != Verdict::Passed {
