@@ -40,6 +40,5 @@ defects! {
     claim_outlives_resign: "claim-outlives-resign", 1..9, "L4";
     deadline_from_receipt: "deadline-from-receipt", 130..146, "S1";
     fence_compares_for_equality: "fence-compares-for-equality", 1..5, "the fence refuses";
-    any_disk_will_do: "raft-any-disk-will-do", 80..96, "and another one";
     snapshot_name_not_synced: "raft-snapshot-name-not-synced", 20..36, "missing, or older than the log";
 }

@@ -14,6 +14,9 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use tempfile::TempDir;
 
+/// Beside the folders of the processes, for those that outlive theirs: no process removes what is in it.
+const KEPT: &str = "kept";
+
 /// A temporary folder, removed when dropped (unless `TESTKIT_KEEP` is set).
 #[derive(Debug)]
 pub struct WorkDir {
@@ -33,10 +36,20 @@ impl WorkDir {
         Ok(Self { folder })
     }
 
-    /// Keeps the folder until a later process finds that this one has ended (with `TESTKIT_KEEP` set, for good).
-    #[must_use]
-    pub fn keep(self) -> PathBuf {
-        self.folder.keep()
+    /// Keeps the folder for good, because a person will want to read what is in it. No process
+    /// removes it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be moved there.
+    pub fn keep(self) -> Result<PathBuf> {
+        let root = home()?.parent().context("the folder of this process lies in another")?;
+        let name = self.path().file_name().context("a folder has a name")?;
+        let kept = root.join(KEPT).join(name);
+        fs::create_dir_all(root.join(KEPT))?;
+        fs::rename(self.folder.keep(), &kept)
+            .with_context(|| format!("cannot move to {}", kept.display()))?;
+        Ok(kept)
     }
 
     /// Where it is.
@@ -85,5 +98,22 @@ fn remove_orphans(root: &Path) {
         if orphan {
             let _ = fs::remove_dir_all(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_outlives_the_folders_of_processes() {
+        let folder = WorkDir::new("kept-").unwrap();
+        fs::write(folder.path().join("history"), "what happened").unwrap();
+        let before = folder.path().to_owned();
+        let kept = folder.keep().unwrap();
+        assert!(!before.exists() && !kept.starts_with(home().unwrap()));
+        remove_orphans(home().unwrap().parent().unwrap());
+        assert_eq!(fs::read_to_string(kept.join("history")).unwrap(), "what happened");
+        fs::remove_dir_all(kept).unwrap();
     }
 }

@@ -60,6 +60,8 @@ impl Chaos {
     pub async fn start(settings: Settings, kinds: Vec<&'static Kind>) -> Result<Self> {
         let histories = settings.histories();
         fs::create_dir_all(&histories).with_context(|| format!("cannot create {}", histories.display()))?;
+        // Before the workers, who would all create it at once.
+        Sink::open(&settings.sink())?;
         let ground = Ground::start(settings).await?;
         let who = Who { id: "harness".into(), incarnation: 1, election: ground.election().to_string() };
         let recorder = Recorder::open(&histories.join("harness.jsonl"), who)?;

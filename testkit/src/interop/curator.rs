@@ -85,18 +85,19 @@ impl Latch {
 
 /// The folder of the compiled program: one compilation for all tests of a process.
 async fn classes() -> Result<&'static Path> {
-    static CLASSES: OnceCell<PathBuf> = OnceCell::const_new();
+    // A static is not dropped: the folder is removed with that of the process, by the next one.
+    static CLASSES: OnceCell<WorkDir> = OnceCell::const_new();
     let classes = CLASSES.get_or_try_init(|| async { spawn_blocking(compile).await? });
-    classes.await.map(PathBuf::as_path)
+    classes.await.map(WorkDir::path)
 }
 
-fn compile() -> Result<PathBuf> {
-    // Kept for all tests of the process, and removed with the folder of the process by the next one.
-    let folder = WorkDir::new("java-")?.keep();
-    let source = folder.join(format!("{CLASS}.java"));
+fn compile() -> Result<WorkDir> {
+    let folder = WorkDir::new("java-")?;
+    let source = folder.path().join(format!("{CLASS}.java"));
     std::fs::write(&source, SOURCE)?;
     let mut javac = Command::new("javac");
-    javac.args(["-Xlint:all,-path", "-proc:none", "-cp", &class_path()?, "-d"]).args([&folder, &source]);
+    javac.args(["-Xlint:all,-path", "-proc:none", "-cp", &class_path()?, "-d"]);
+    javac.arg(folder.path()).arg(&source);
     let output = javac.output().context("cannot start javac")?;
     ensure!(output.status.success(), "javac failed:\n{}", String::from_utf8_lossy(&output.stderr));
     Ok(folder)

@@ -30,12 +30,7 @@ pub(crate) async fn chaos_among_members(faults: &[&str]) -> Result<()> {
     run(Backend::Raft, faults, 1, Settings::with_members).await
 }
 
-async fn run(
-    backend: Backend,
-    faults: &[&str],
-    times: usize,
-    adapt: fn(Settings) -> Settings,
-) -> Result<()> {
+async fn run(backend: Backend, faults: &[&str], times: usize, adapt: fn(Settings) -> Settings) -> Result<()> {
     if !backend.is_possible() {
         return Ok(());
     }
@@ -55,7 +50,7 @@ async fn run(
     let outcome = chaos.finish(&progress).await?;
     println!("{outcome}");
     if outcome.verdict() != Verdict::Passed {
-        let kept = folder.keep();
+        let kept = folder.keep()?;
         let pictures = outcome.draw(&kept)?;
         panic!("the histories are in {}, pictures: {pictures:?}\n{outcome}", kept.display());
     }

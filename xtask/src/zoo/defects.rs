@@ -122,8 +122,6 @@ pub(crate) const ZOO: &[Defect] = zoo! {
         "sim" "zoo" "fence_compares_for_equality";
     ByTest "simulated-raft-snapshot-name-not-synced": "the same as without the first word, found by simulation",
         "sim" "zoo" "snapshot_name_not_synced";
-    ByTest "simulated-raft-any-disk-will-do": "the same as without the first word, found by simulation",
-        "sim" "zoo" "any_disk_will_do";
 
     ByTest "idempotency-key-with-token": "the key of a charge contains the token, so that a successor charges again",
         "examples" "billing" "audit::a_key_that_contains_the_token_charges_twice";
