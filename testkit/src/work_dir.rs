@@ -36,8 +36,7 @@ impl WorkDir {
         Ok(Self { folder })
     }
 
-    /// Keeps the folder for good, because a person will want to read what is in it. No process
-    /// removes it.
+    /// Keeps the folder for good, because a person will want to read what is in it: no process removes it.
     ///
     /// # Errors
     ///
