@@ -14,7 +14,7 @@ pub use election_core::*;
 /// | `etcd://`, `etcds://` | `etcd` | an etcd cluster, plain or over TLS |
 /// | `zk://` | `zk` | a ZooKeeper ensemble |
 ///
-/// The parameters of each are described in `backend_raft::RaftConfig`, `backend_etcd::Config` and
+/// The parameters of each are described in `backend_raft::RaftConfig::from_url`, `backend_etcd::connect` and
 /// `backend_zk::Config`.
 ///
 /// # Errors

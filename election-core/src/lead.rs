@@ -10,7 +10,7 @@ use crate::candidate::Candidate;
 use crate::elector::Elector;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::event::{Leader, LeaderEvent};
-use crate::leadership::{Leadership, LeadershipHandle};
+use crate::leadership::{Leadership, LeadershipHandle, Loss};
 
 /// What can be built on an [`Elector`] without knowing the backend.
 pub trait ElectorExt: Elector {
@@ -19,8 +19,10 @@ pub trait ElectorExt: Elector {
     /// A retryable failure of the campaign (no service yet, a session lost while waiting) is logged and
     /// retried with a growing, jittered delay, for ever. When the leadership is lost while the work runs,
     /// [`lost`](LeadershipHandle::lost) fires in it; the work has, at the longest, until the deadline that stood
-    /// then to stop by itself, and is dropped at that moment. So no two processes run it at the same time, as long as what
-    /// it does is over when its future is dropped.
+    /// then to stop by itself, and is dropped at that moment (after a suspend of the machine, with the next renewal). It
+    /// is dropped at once when the coordinator is closed. So no two processes run it at the same time, as long as what
+    /// it does is over when its future is dropped, with one exception: whose record or session is removed from outside
+    /// has a successor at once, beside work that does not stop when it is told.
     ///
     /// ```
     /// # use election_core::{memory, Candidate, Coordinator, ElectorExt};
@@ -127,12 +129,49 @@ async fn run_until_deadline<F: Future>(handle: &LeadershipHandle, work: F) -> Re
             () = tokio::time::sleep(passes) => deadline = handle.valid_until(),
         }
     };
+    // A coordinator that is closed takes the records with it: a successor does not wait for the deadline.
+    let deadline = deadline.ok().filter(|_| loss != Loss::Closed);
     let grace = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(handle.now()));
     tracing::warn!(election = %handle.election(), token = %handle.token(), %loss, ?grace, "leadership lost");
     tokio::time::timeout(grace, work).await.map_err(|_| {
         Error::new(Kind::SessionLost, Operation::Campaign)
             .election(handle.election())
-            .message("leadership was lost and the work was dropped at the deadline: campaign again")
+            .message("leadership was lost and the work, which did not stop, was dropped: campaign again")
             .source(loss)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::sync::oneshot;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::clock::TokioClock;
+    use crate::elector::Coordinator;
+    use crate::memory::Service;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_dropped_at_once_when_the_coordinator_is_closed() {
+        let ttl = Duration::from_secs(60);
+        let service = Service::builder().ttl(ttl).clock(TokioClock::default()).build().unwrap();
+        let coordinator = service.connect();
+        let elector = coordinator.elector("e").unwrap();
+        let (tell, told) = oneshot::channel();
+        let leading = tokio::spawn(async move {
+            let work = |leadership: LeadershipHandle| {
+                let _ = tell.send(leadership);
+                pending::<()>()
+            };
+            elector.lead(Candidate::new("a").unwrap(), work).await
+        });
+        let leadership = told.await.unwrap();
+        let closed = Instant::now();
+        coordinator.close().await.unwrap();
+        let error = leading.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), leadership.check()), (Kind::SessionLost, Err(Loss::Closed)));
+        assert!(closed.elapsed() < ttl / 60, "it went on for {:?}", closed.elapsed());
+    }
 }
