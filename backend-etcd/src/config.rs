@@ -22,7 +22,7 @@ pub enum Renewal {
 
 /// The settings of an [`EtcdCoordinator`](crate::EtcdCoordinator).
 ///
-/// In a URL each is a parameter of the same name: `etcd://host:2379?root=/election&ttl=5s`.
+/// In a URL each but `renewal` is a parameter of the same name: `etcd://host:2379?root=/election&ttl=5s`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Under which key the elections live; the default is `/election`. The records of the election `billing`

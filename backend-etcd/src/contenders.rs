@@ -26,8 +26,11 @@ pub(crate) struct Contenders {
 pub(crate) enum Head {
     Nobody,
     Leader(Leader),
-    /// The value of this key was too large to keep.
-    Unread(Vec<u8>),
+    /// The value of this record was too large to keep.
+    Unread {
+        key: Vec<u8>,
+        created: i64,
+    },
 }
 
 impl Contenders {
@@ -77,7 +80,7 @@ impl Contenders {
     pub(crate) fn head(&self) -> Head {
         match self.queue.first_key_value() {
             None => Head::Nobody,
-            Some(((_, key), None)) => Head::Unread(key.clone()),
+            Some(((created, key), None)) => Head::Unread { key: key.clone(), created: *created },
             Some(((created, key), Some(value))) => {
                 Head::Leader(leader(&self.prefix, key, *created, value.clone()))
             }
@@ -106,7 +109,7 @@ mod tests {
     fn token(contenders: &Contenders) -> Option<u64> {
         match contenders.head() {
             Head::Leader(leader) => Some(leader.token.get()),
-            Head::Nobody | Head::Unread(_) => None,
+            Head::Nobody | Head::Unread { .. } => None,
         }
     }
 
@@ -142,6 +145,6 @@ mod tests {
         assert_eq!(token(&contenders), Some(5));
         contenders.apply(put("b", 6, 6, &[0; KEPT_VALUE + 1]));
         contenders.apply(deleted("a", 7));
-        assert_eq!(contenders.head(), Head::Unread(b"b".to_vec()));
+        assert_eq!(contenders.head(), Head::Unread { key: b"b".to_vec(), created: 6 });
     }
 }

@@ -67,6 +67,9 @@ fn status_kind(status: &Status) -> Kind {
         // The first attempt of a grant was obeyed and its answer lost: the next one has another id.
         Code::FailedPrecondition if message.contains("lease already exists") => Kind::Unavailable,
         Code::NotFound if message.contains("lease not found") => Kind::SessionLost,
+        // The server has no leader to propose to, or its leader is handing over. Raft's own words: etcd has no code
+        // for them.
+        Code::Unknown if message.contains("raft proposal dropped") => Kind::Unavailable,
         // tonic reports a broken connection with these two; etcd's own come without a source.
         Code::Unknown | Code::Internal if StdError::source(status).is_some() || message.contains("h2") => {
             transport_kind(&chain(status))
@@ -183,6 +186,7 @@ mod tests {
             (status(Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"), Kind::Unavailable),
             (status(Code::ResourceExhausted, "etcdserver: too many requests"), Kind::Unavailable),
             (status(Code::Internal, "h2 protocol error: error reading a body"), Kind::Unavailable),
+            (status(Code::Unknown, "raft proposal dropped"), Kind::Unavailable),
             (status(Code::Unknown, "something new"), Kind::Unexpected),
             (status(Code::Unimplemented, "unknown method"), Kind::Unexpected),
             (status(Code::OutOfRange, "mvcc: required revision has been compacted"), Kind::Unexpected),

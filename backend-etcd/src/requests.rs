@@ -178,9 +178,7 @@ where
     if revision(&answer) >= Some(not_before) {
         return Ok(answer);
     }
-    Err(error::new(Kind::Unavailable, Operation::Campaign).message(
-        "the cluster answers with a state older than one already seen: was it restored from a backup?",
-    ))
+    Err(stale(Operation::Campaign))
 }
 
 /// Deletes the record.
@@ -280,6 +278,12 @@ pub(crate) fn header(header: Option<&ResponseHeader>, operation: Operation) -> R
 
 pub(crate) fn malformed(operation: Operation) -> election_core::Error {
     error::new(Kind::Unexpected, operation).message("the server's answer lacks a part: is it an etcd v3?")
+}
+
+pub(crate) fn stale(operation: Operation) -> election_core::Error {
+    error::new(Kind::Unavailable, operation).message(
+        "the cluster answers with a state older than one already seen: was it restored from a backup?",
+    )
 }
 
 pub(crate) fn is_record(kv: Option<&KeyValue>, created: i64) -> bool {

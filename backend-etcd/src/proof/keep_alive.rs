@@ -94,6 +94,12 @@ impl KeepAlive {
 /// Commits transactions that compare every record of the session, all of them in `term`.
 async fn verify(servers: &Servers, session: &Session, term: u64) -> Result<()> {
     let records = session.records();
+    if records.is_empty() {
+        // The last one left while the lease was kept alive: no comparison, no commit, no proof. The next renewal
+        // swaps, or there is nothing left to renew.
+        return Err(error::new(Kind::Unavailable, Operation::Renew)
+            .message("every record left during the renewal: trying again"));
+    }
     // One operation is the write.
     for batch in records.chunks(MAX_TXN_OPS - 1) {
         let seen = compare_batch(servers, session, batch).await?;

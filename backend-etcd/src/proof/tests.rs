@@ -1,4 +1,4 @@
-//! Moves from lease to lease that fail half-way, on a real server.
+//! Renewals that fail half-way, on a real server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use election_core::{ElectionName, Kind, Operation, Timing};
 use testkit::etcd::{Etcd, EtcdAdmin};
 use testkit::need::{self, Tool};
 
+use super::keep_alive::KeepAlive;
 use super::swap;
 use crate::address::Address;
 use crate::record::{Place, Record};
@@ -165,4 +166,19 @@ async fn a_server_that_hangs_in_the_middle_proves_nothing() {
     assert!(rig.session.state.valid().unwrap() > deadline);
     // Whatever was granted meanwhile is revoked, or ends with its TTL; it holds nothing.
     assert_eq!(rig.leases_of_records().await, [rig.session.lease().0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keep_alive_that_compares_nothing_proves_nothing() {
+    let Some(rig) = Rig::new(1).await else { return };
+    let mut keep_alive = KeepAlive::new();
+    let granted = rig.session.state.valid().unwrap();
+    keep_alive.renew(&rig.servers, &rig.session).await.unwrap();
+    let proven = rig.session.state.valid().unwrap();
+    assert!(proven > granted);
+    // As if the last record left while the keep-alive is under way.
+    rig.session.leave(&rig.records[0]);
+    let error = keep_alive.renew(&rig.servers, &rig.session).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(rig.session.state.valid().unwrap(), proven);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use election_core::{Backoff, Kind, Operation, Result};
 use etcd_client::WatchResponse;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::stream::Stream;
 use super::{Notice, Spec, changes};
@@ -135,6 +135,11 @@ impl Task {
     fn interrupt(&mut self) {
         self.asked.clear();
         for watch in self.watches.values_mut() {
+            // Whoever watches from now on looks again when the watch has begun again, so what happened in between
+            // need not be told: that can be more than an answer may hold.
+            if watch.spec.from == 0 {
+                watch.next = 0;
+            }
             (watch.sink)(Notice::Interrupted);
         }
     }
@@ -161,11 +166,11 @@ impl Task {
         let mut beats = interval(self.beat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let server = stream.server;
+        let opened = Instant::now();
         let result = loop {
             tokio::select! {
                 answer = stream.next() => match answer {
                     Ok(answer) => {
-                        backoff.reset();
                         if let Err(error) = self.tell(&answer).await {
                             break Err(error);
                         }
@@ -188,6 +193,10 @@ impl Task {
         };
         if result.is_err() {
             self.servers.avoid(server);
+        }
+        // Not at its first answers: they only say that the server watches, and what breaks a stream comes next.
+        if opened.elapsed() >= self.beat {
+            backoff.reset();
         }
         result
     }
@@ -272,4 +281,38 @@ impl Task {
 enum Served {
     Opened,
     Finished,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use testkit::etcd::Etcd;
+    use testkit::need::{self, Tool};
+
+    use crate::address::Address;
+    use crate::watch::Extent;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stream_that_breaks_as_soon_as_it_is_open_is_opened_ever_more_slowly() {
+        if !need::has(Tool::Etcd) {
+            return;
+        }
+        let etcd = Etcd::single().await.unwrap();
+        let address = Address::parse(&format!("etcd://{}", etcd.endpoints()[0])).unwrap();
+        let hub = Hub::start(Arc::new(Servers::at(&address).await.unwrap()), Duration::from_secs(1));
+        let spec = |key: &str, extent| Spec { key: key.into(), extent, from: 0, deletes_only: false };
+        let interrupted = Arc::new(AtomicUsize::new(0));
+        let count = interrupted.clone();
+        let _accepted = hub.watch(spec("a", Extent::Key), move |notice| {
+            if matches!(notice, Notice::Interrupted) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        // A range that ends before it begins.
+        let _refused = hub.watch(spec("b", Extent::Through(b"a".to_vec())), drop);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let times = interrupted.load(Ordering::Relaxed);
+        assert!((2..=20).contains(&times), "interrupted {times} times in 2 s");
+    }
 }

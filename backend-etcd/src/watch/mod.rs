@@ -20,7 +20,7 @@ pub(crate) struct Spec {
     /// The first revision of interest; 0 for "from now on".
     ///
     /// A revision that the server has passed already is served by a loop that sleeps 100 ms; "from now on" is
-    /// not, but whoever asks for it must look, once it is watching, what has happened before.
+    /// not, but whoever asks for it must look, each time it is watching, what has happened before.
     pub(crate) from: i64,
     pub(crate) deletes_only: bool,
 }
@@ -56,8 +56,8 @@ impl Spec {
 /// What a watcher is told.
 #[derive(Debug, Clone)]
 pub(crate) enum Notice {
-    /// The server watches: whatever happens after this revision is told. Said again after an interruption,
-    /// across which nothing is missed.
+    /// The server watches: whatever happens after this revision is told. Said again after an interruption, across
+    /// which a watch that has a first revision misses nothing; one from now on begins there again.
     Watching(i64),
     Changes(Vec<Change>),
     /// The stream broke; the hub is opening another one.

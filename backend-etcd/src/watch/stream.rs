@@ -10,6 +10,10 @@ use tokio::time::Instant;
 use crate::error;
 use crate::servers::Servers;
 
+/// The largest answer that is taken, in bytes. One renewal may rewrite 128 records of 64 KiB in one revision, which
+/// comes in one answer; what is larger was piled up on a slow link, and the stream is better opened anew.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
 enum Request {
     Watch(Vec<u8>, WatchOptions),
     Cancel(i64),
@@ -37,7 +41,8 @@ impl Stream {
         let server = servers.preferred();
         let opened = servers
             .call_at(server, Operation::Observe, bound, |client| {
-                let (mut client, key, options) = (client.watch_client(), key.to_vec(), options.clone());
+                let mut client = client.watch_client().max_decoding_message_size(MAX_ANSWER);
+                let (key, options) = (key.to_vec(), options.clone());
                 async move { client.watch(key, Some(options)).await }
             })
             .await;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use election_core::{Coordinator, ElectorExt, Kind, LeaderEvent};
+use anyhow::{Context, Result};
+use election_core::{Candidate, Coordinator, ElectorExt, Kind, LeaderEvent, MAX_VALUE_BYTES};
 use futures::StreamExt;
+use testkit::etcd::Etcd;
 use testkit::proxy::Proxy;
 use tokio::time::Instant;
 
-use crate::support::{connect, enter, event, event_where, records, single, win, within};
+use crate::support::{BOUND, connect, enter, event, event_where, log, records, renewed, single, win, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_present_first_then_every_newest_state() -> Result<()> {
@@ -162,9 +163,7 @@ async fn large_values_reach_the_observers() -> Result<()> {
     let Some(etcd) = single().await? else { return Ok(()) };
     let coordinator = connect(&etcd, "ttl=60s").await?;
     let elector = coordinator.elector("billing")?;
-    let large = |id: &str, byte: u8| {
-        election_core::Candidate::new(id).unwrap().with_value(vec![byte; election_core::MAX_VALUE_BYTES])
-    };
+    let large = |id: &str, byte: u8| Candidate::new(id).unwrap().with_value(vec![byte; MAX_VALUE_BYTES]);
     let mut events = elector.observe();
     event(&mut events).await?;
     let first = within(elector.campaign(large("first", 1)?)).await??;
@@ -173,9 +172,95 @@ async fn large_values_reach_the_observers() -> Result<()> {
         tokio::spawn(async move { elector.campaign(candidate).await })
     };
     records(&etcd, "/election/billing/", 2).await?;
-    assert_eq!(event(&mut events).await?.leader().unwrap().value, vec![1; election_core::MAX_VALUE_BYTES]);
+    assert_eq!(event(&mut events).await?.leader().unwrap().value, vec![1; MAX_VALUE_BYTES]);
     first.resign().await?;
     let _second = within(waiting).await???;
-    assert_eq!(event(&mut events).await?.leader().unwrap().value, vec![2; election_core::MAX_VALUE_BYTES]);
+    assert_eq!(event(&mut events).await?.leader().unwrap().value, vec![2; MAX_VALUE_BYTES]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_takes_all_its_candidates_with_it() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let (ending, staying) = (connect(&etcd, "ttl=60s").await?, connect(&etcd, "ttl=60s").await?);
+    let _first = win(&ending, "billing", "first").await?;
+    let second = enter(&ending.elector("billing")?, "second");
+    records(&etcd, "/election/billing/", 2).await?;
+    let last = enter(&staying.elector("billing")?, "last");
+    let queue = records(&etcd, "/election/billing/", 3).await?;
+    let mut events = staying.elector("billing")?.observe();
+    assert_eq!(event(&mut events).await?.leader().unwrap().id, "first");
+    // The watch that tells of what follows may have begun after the first read.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Both records go in one revision.
+    etcd.admin().await?.revoke(queue[0].session).await?;
+    assert_eq!(within(second).await??.unwrap_err().kind(), Kind::SessionLost);
+    let last = within(last).await???;
+    assert_eq!(event(&mut events).await?.leader().unwrap().token, last.token());
+    Ok(())
+}
+
+/// How many streams of watches the server has opened.
+async fn streams(etcd: &Etcd) -> Result<f64> {
+    let metrics = etcd.metrics(0).await?;
+    let started = |line: &&str| {
+        line.starts_with("grpc_server_started_total{") && line.contains(r#"grpc_method="Watch""#)
+    };
+    let line = metrics.lines().find(started).context("no such metric")?;
+    Ok(line.rsplit(' ').next().context("no value")?.parse()?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_piled_up_while_the_link_was_down_does_not_break_it_again() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    log();
+    let proxy = Proxy::to(&etcd.endpoints()[0]).await?;
+    let observing = backend_etcd::connect(&format!("etcd://{}?ttl=60s", proxy.endpoint())).await?;
+    let mut events = observing.elector("billing")?.observe();
+    assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    let admin = etcd.admin().await?;
+    admin.put("/election/billing/foreign", b"small").await?;
+    event_where(&mut events, |event| event.leader().is_some()).await?;
+    proxy.cut().await?;
+    event_where(&mut events, |event| matches!(event, LeaderEvent::Disconnected { .. })).await?;
+    // 25 MiB of changes of one election: a server that tells them sends up to a thousand in one answer.
+    for _ in 0..400 {
+        admin.put("/election/billing/foreign", &[0; MAX_VALUE_BYTES]).await?;
+    }
+    proxy.heal().await?;
+    // Read anew, on the second stream.
+    event_where(&mut events, |event| event.leader().is_some()).await?;
+    let before = streams(&etcd).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(streams(&etcd).await?, before, "the stream broke again");
+    admin.delete("/election/billing/foreign").await?;
+    assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_rewrites_many_large_records_breaks_no_stream() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let coordinator = connect(&etcd, "ttl=10s").await?;
+    let elector = coordinator.elector("billing")?;
+    let mut events = elector.observe();
+    assert_eq!(event(&mut events).await?, LeaderEvent::Vacant);
+    let leadership = win(&coordinator, "billing", "w-0").await?;
+    let admin = etcd.admin().await?;
+    // A renewal meanwhile is one, too: some may be missing, and far more than 4 MiB are there.
+    let joined = admin.revision().await? + 100;
+    for i in 0..100 {
+        let candidate = Candidate::new(format!("w-{i}"))?.with_value(vec![0; MAX_VALUE_BYTES])?;
+        let elector = elector.clone();
+        tokio::spawn(async move { elector.campaign(candidate).await });
+    }
+    testkit::until("all to be in the queue", BOUND, || async {
+        Ok((admin.revision().await? >= joined).then_some(()))
+    })
+    .await?;
+    let before = streams(&etcd).await?;
+    renewed(&leadership).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(streams(&etcd).await?, before, "the stream broke");
     Ok(())
 }
