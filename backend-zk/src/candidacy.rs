@@ -31,7 +31,7 @@ pub(crate) async fn campaign(
     let name = record::new_prefix(candidate.id());
     let value = candidate.value().clone();
     // Withdraws the candidacy when it is dropped: armed before the first request.
-    let entry = Entry::new(session.clone(), shared.runtime.clone(), shared.path(election), &name, value);
+    let entry = Entry::new(session.clone(), shared.clone(), shared.path(election), &name, value);
     tokio::select! {
         biased;
         // Bounds all that follows: without proof it comes within the session's timeout.
@@ -90,17 +90,23 @@ async fn wait(session: &Session, own: &Present, mut children: Vec<String>) -> Re
 /// Waits until the record `ahead` is gone; fails if our own goes first.
 async fn outwait(session: &Session, own: &Present, ahead: &str, watch: &mut Option<Event>) -> Result<()> {
     let mut backoff = pauses();
+    let mut waits_already = watch.is_some();
+    let _room = session.lookout.wait(ahead, waits_already)?;
     loop {
         let client = &session.client;
-        let mine = OptionFuture::from(watch.is_none().then(|| client.check_and_watch_stat(&own.path)));
+        let room = watch.is_none().then(|| session.lookout.wait(&own.path, waits_already)).transpose()?;
+        waits_already = true;
+        let mine = OptionFuture::from(room.is_some().then(|| client.check_and_watch_stat(&own.path)));
         let (theirs, mine) = join(client.check_and_watch_stat(ahead), mine).await;
-        match mine {
-            Some(Ok((Some(stat), watcher))) if stat.czxid.unsigned_abs() == own.token.get() => {
-                *watch = Some(Event::new(watcher, session.lookout.take_room(&own.path)));
+        match mine.zip(room) {
+            Some((Ok((Some(stat), watcher)), room)) if stat.czxid.unsigned_abs() == own.token.get() => {
+                *watch = Some(Event::new(watcher, room));
             }
-            Some(Ok(_)) => return Err(vanished()),
-            Some(Err(error)) if !is_passing(&error) => return Err(Failure(Operation::Campaign, error).into()),
-            Some(Err(_)) | None => {}
+            Some((Ok(_), _)) => return Err(vanished()),
+            Some((Err(error), _)) if !is_passing(&error) => {
+                return Err(Failure(Operation::Campaign, error).into());
+            }
+            Some((Err(_), _)) | None => {}
         }
         let (Some(mine), Ok((stat, watcher))) = (watch.as_mut(), theirs) else {
             // The connection was lost; the client holds the next request back until there is one again.
@@ -144,6 +150,9 @@ async fn watch_over(
 ) {
     if watch.is_none() {
         sleep(SETTLED).await;
+    } else if session.upgrade().is_some_and(|session| session.lookout.is_crowded()) {
+        // It is looked for from now on: its room is for those who wait.
+        watch = None;
     }
     loop {
         let event = match watch.take() {

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use election_core::backend::Release;
 use election_core::{Error, FencingToken, Kind, Operation, Result};
 use futures::FutureExt;
-use futures::future::{BoxFuture, join};
-use tokio::runtime::Handle;
+use futures::future::{BoxFuture, OptionFuture, join};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use zookeeper_client as zk;
 
+use crate::coordinator::Shared;
 use crate::error::{BACKEND, Failure, is_passing, kind};
 use crate::held::Hold;
 use crate::session::{Session, pauses};
@@ -21,7 +21,8 @@ type Creating = BoxFuture<'static, Result<(zk::Stat, zk::CreateSequence), zk::Er
 /// A record that is withdrawn when this is dropped, whatever has become of it until then.
 pub(crate) struct Entry {
     pub(crate) session: Arc<Session>,
-    runtime: Handle,
+    /// Kept until the record is gone: the session ends with the last of its holders.
+    shared: Arc<Shared>,
     parent: Arc<str>,
     /// The path without its sequence.
     prefix: Arc<str>,
@@ -56,14 +57,14 @@ impl Present {
 impl Entry {
     pub(crate) fn new(
         session: Arc<Session>,
-        runtime: Handle,
+        shared: Arc<Shared>,
         parent: String,
         name: &str,
         value: Bytes,
     ) -> Self {
         let prefix: Arc<str> = format!("{parent}/{name}").into();
         let hold = Some(session.held.hold(prefix.clone()));
-        Self { session, runtime, parent: parent.into(), prefix, value, record: Record::Absent, hold }
+        Self { session, shared, parent: parent.into(), prefix, value, record: Record::Absent, hold }
     }
 
     /// Creates the record and reads the queue in the same round trip; both again after a lost connection.
@@ -155,15 +156,32 @@ impl Entry {
         }
     }
 
+    /// Withdraws, in the background, a record of which it is not known yet whether it is there: the create's answer says
+    /// so, if it comes.
+    fn withdraw_later(&self, create: Option<Creating>) {
+        let (parent, prefix) = (self.parent.clone(), self.prefix.clone());
+        let (session, shared) = (self.session.clone(), self.shared.clone());
+        self.shared.runtime.spawn(async move {
+            let withdrawn = bounded(&session, async {
+                match OptionFuture::from(create).await {
+                    Some(Ok((_, sequence))) => delete(&session, &format!("{prefix}{sequence}")).await,
+                    Some(Err(error)) if changed_nothing(&error) => Ok(()),
+                    Some(Err(_)) | None => withdraw(&session, &parent, &prefix).await,
+                }
+            });
+            drop((withdrawn.await, shared));
+        });
+    }
+
     /// Gives the record to a leadership, which removes it when it is resigned or dropped.
     pub(crate) fn hand_over(mut self, present: &Present) -> Release {
         self.record = Record::Absent;
-        let (session, runtime, path) =
-            (Arc::downgrade(&self.session), self.runtime.clone(), present.path.clone());
+        let (session, shared, path) =
+            (Arc::downgrade(&self.session), self.shared.clone(), present.path.clone());
         let hold = self.hold.take();
         Box::new(move || {
             drop(hold);
-            remove(&runtime, &session, &path)
+            remove(&shared, &session, &path)
         })
     }
 }
@@ -177,27 +195,9 @@ impl Drop for Entry {
         }
         match std::mem::replace(&mut self.record, Record::Absent) {
             Record::Absent => {}
-            Record::Present(present) => drop(remove(&self.runtime, &session, &present.path)),
-            Record::Creating(create) => {
-                let (parent, prefix) = (self.parent.clone(), self.prefix.clone());
-                let session = self.session.clone();
-                self.runtime.spawn(async move {
-                    bounded(&session, async {
-                        match create.await {
-                            Ok((_, sequence)) => delete(&session, &format!("{prefix}{sequence}")).await,
-                            Err(error) if changed_nothing(&error) => Ok(()),
-                            Err(_) => withdraw(&session, &parent, &prefix).await,
-                        }
-                    })
-                    .await
-                });
-            }
-            Record::Unknown => {
-                let (parent, prefix) = (self.parent.clone(), self.prefix.clone());
-                let session = self.session.clone();
-                self.runtime
-                    .spawn(async move { bounded(&session, withdraw(&session, &parent, &prefix)).await });
-            }
+            Record::Present(present) => drop(remove(&self.shared, &session, &present.path)),
+            Record::Creating(create) => self.withdraw_later(Some(create)),
+            Record::Unknown => self.withdraw_later(None),
         }
     }
 }
@@ -277,18 +277,19 @@ async fn delete_again(
 }
 
 /// Starts to remove a record. The first request is sent before this returns.
-fn remove(runtime: &Handle, session: &Weak<Session>, path: &Arc<str>) -> oneshot::Receiver<Result<()>> {
+fn remove(shared: &Arc<Shared>, session: &Weak<Session>, path: &Arc<str>) -> oneshot::Receiver<Result<()>> {
     let (reply, outcome) = oneshot::channel();
     let Some(session) = session.upgrade() else {
         // The session is closed, and its records with it.
         let _ = reply.send(Ok(()));
         return outcome;
     };
-    let path = path.clone();
+    let (shared, path) = (shared.clone(), path.clone());
     // The call sends it, on whatever thread this is; only the waiting needs a runtime.
     let deleted = session.client.delete(&path, None);
-    runtime.spawn(async move {
+    shared.clone().runtime.spawn(async move {
         let removed = bounded(&session, delete_again(&session, &path, deleted)).await;
+        drop(shared);
         // Nobody may be waiting: a drop resigns, too.
         let _ = reply.send(removed);
     });

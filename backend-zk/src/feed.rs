@@ -125,6 +125,11 @@ impl Task {
     /// Follows the election on one session, from connection to connection.
     async fn follow_on(&mut self, session: &Arc<Session>) -> Stop {
         let mut states = session.client.state_watcher();
+        // For as long as the session lasts: the client keeps the watch while it is disconnected.
+        let _room = match session.lookout.observe(&self.parent) {
+            Ok(room) => room,
+            Err(error) => return Stop::Failed(error.kind(), error.to_string().into()),
+        };
         self.newest = None;
         let mut backoff = Backoff::default();
         loop {

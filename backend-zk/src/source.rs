@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep, timeout_at};
 use zookeeper_client as zk;
 
-use crate::config::Config;
+use crate::config::{Config, invalid};
 use crate::error::{BACKEND, Failure, is_passing};
 use crate::owner::unreachable;
 use crate::session::{Committed, Session};
@@ -50,13 +50,13 @@ impl Source {
             let (session, last) = adopted
                 .map_err(|_| unreachable(config, None))?
                 .map_err(|error| Error::from(Failure(Operation::Connect, error)))?;
-            return Ok((Arc::new(session), last));
+            return Ok((usable(session, config)?, last));
         }
         let deadline = Instant::now() + config.connect_timeout;
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
         loop {
             let error = match timeout_at(deadline, self.attempt(config, clock)).await {
-                Ok(Ok((session, last))) => return Ok((Arc::new(session), last)),
+                Ok(Ok((session, last))) => return Ok((usable(session, config)?, last)),
                 Ok(Err(error)) if is_passing(&error) => error,
                 Ok(Err(error)) => return Err(unreachable(config, Some(error))),
                 Err(_) => return Err(unreachable(config, None)),
@@ -108,6 +108,18 @@ impl Source {
         let session = Session::fresh(client, before, clock.clone(), config);
         Ok((session, Committed { sent: before, answered }))
     }
+}
+
+/// Refuses a session whose timeout, as the servers granted it, does not fit the settings: it could never be proven.
+fn usable(session: Session, config: &Config) -> Result<Arc<Session>> {
+    let granted = session.client.session_timeout();
+    if granted != config.timeout
+        && let Err(error) = config.timing(granted).validate(Config::BEHIND)
+    {
+        let asked = config.timeout;
+        return Err(invalid(format!("the servers granted {granted:?} of the timeout of {asked:?}: {error}")));
+    }
+    Ok(Arc::new(session))
 }
 
 /// Connects to one of the servers, each tried once.

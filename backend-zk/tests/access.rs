@@ -195,3 +195,16 @@ async fn clients_that_the_caller_opens_are_replaced_after_an_expiry() {
     .await;
     assert!(second.token() > first.token());
 }
+
+/// Servers grant 20 ticks at most; what is left of that after the margin must still carry two renewals.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeout_that_is_granted_and_does_not_fit_is_refused_with_the_reason() {
+    if !need::has(Tool::ZooKeeper) {
+        return;
+    }
+    let zk = Zk::start(ZkOptions::new().fast()).await.unwrap();
+    let url = format!("zk://{}?timeout=12s&margin=400ms", zk.authority());
+    let error = patiently("the refusal", backend_zk::connect(&url)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidConfig, "{error}");
+    assert!(error.to_string().contains("granted 2s of the timeout of 12s"), "{error}");
+}

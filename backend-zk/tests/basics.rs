@@ -100,3 +100,22 @@ async fn a_leadership_outlives_many_timeouts() {
     assert!(lost.is_err(), "{lost:?}");
     leader.resign().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leadership_outlives_the_handles_it_was_won_with() {
+    if !need::has(Tool::ZooKeeper) {
+        return;
+    }
+    let zk = single().await;
+    let admin = zk.admin().await.unwrap();
+    let timeout = Duration::from_secs(4);
+    let leadership = {
+        let coordinator = connect(&zk.authority(), 4000).await;
+        campaign(&elector(&coordinator, "alone"), "a").await
+    };
+    tokio::time::sleep(timeout + timeout / 4).await;
+    leadership.check().unwrap();
+    records(&admin, "alone", 1).await;
+    patiently("resigning", leadership.resign()).await.unwrap();
+    records(&admin, "alone", 0).await;
+}

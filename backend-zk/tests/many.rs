@@ -172,3 +172,68 @@ async fn two_thousand_elections_outlive_a_reset_connection() {
     }
     assert_eq!(leaders.iter().filter(|leader| leader.check().is_ok()).count(), 1998);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_in_too_many_elections_is_told_and_the_others_outlive_a_reset_connection() {
+    if !need::has(Tool::ZooKeeper) {
+        return;
+    }
+    let zk = single().await;
+    let proxy = testkit::proxy::Proxy::to(&zk.endpoints()[0]).await.unwrap();
+    // Longer than 400 campaigns take on a busy machine.
+    let (first, second) = (connect(&zk.authority(), 20_000).await, connect(&proxy.endpoint(), 20_000).await);
+    // Two watches of some 200 bytes for each that waits: there is room for 290 or so.
+    let names: Vec<String> = (0..400).map(|i| format!("{i:0128}")).collect();
+    let leaders: Vec<_> = iter(&names)
+        .map(|name| {
+            let elector = elector(&first, name);
+            async move { campaign(&elector, "a").await }
+        })
+        .buffer_unordered(64)
+        .collect()
+        .await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    for name in &names {
+        let (elector, tell) = (elector(&second, name), tell.clone());
+        tokio::spawn(async move {
+            loop {
+                match elector.campaign(common::candidate("b")).await {
+                    Err(error) if error.is_retryable() => println!("again: {error}"),
+                    outcome => return tell.send(outcome).ok(),
+                }
+            }
+        });
+    }
+    let admin = zk.admin().await.unwrap();
+    let waiting = async || {
+        let mut waiting = 0;
+        for name in &names {
+            // The leader's record, and that of whoever waits.
+            waiting += admin.records(&format!("{}/{name}", common::ROOT)).await.unwrap().len() - 1;
+        }
+        waiting
+    };
+    let mut refused = 0;
+    patiently("everybody to wait or to be refused", async {
+        while refused < 50 || refused + waiting().await < 400 {
+            let Ok(outcome) = tokio::time::timeout(Duration::from_millis(100), told.recv()).await else {
+                continue;
+            };
+            let error = outcome.unwrap().unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidConfig, "{error}");
+            assert!(error.to_string().contains("another coordinator"), "{error}");
+            refused += 1;
+        }
+    })
+    .await;
+    assert!((50..200).contains(&refused), "{refused} of 400 were refused");
+    println!("{refused} of 400 were refused");
+    proxy.cut().await.unwrap();
+    proxy.heal().await.unwrap();
+    // Beyond every deadline that was earned before the reset.
+    tokio::time::sleep(Duration::from_secs(24)).await;
+    drop(leaders);
+    for _ in refused..400 {
+        patiently("its turn", told.recv()).await.unwrap().unwrap().check().unwrap();
+    }
+}
