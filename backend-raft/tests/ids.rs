@@ -143,6 +143,26 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
     assert_eq!(left.len(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_never_came_is_replaced_before_others_are_added() {
+    let mut cluster = Cluster::prepare("profile=wan");
+    [1, 2].into_iter().for_each(|id| cluster.start_node(id));
+    let admin = admin(&cluster);
+    cluster.node(1).ready();
+
+    let address = cluster.join(4, "join=wait");
+    until_it_listens(&address).await;
+    let error = soon("refused", admin.add_member(4, &address, None)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    assert!(error.to_string().contains("start node 3 first, or replace it by the new node"), "{error}");
+
+    soon("replaced", admin.add_member(4, &address, Some(3))).await.unwrap();
+    until_it_is(&admin, 4, Some(Role::Voter)).await;
+    until_it_is(&admin, 3, None).await;
+    cluster.join(5, "join=yes");
+    until_it_is(&admin, 5, Some(Role::Voter)).await;
+}
+
 #[test]
 fn two_lists_that_share_a_member_form_no_group_and_say_so() {
     let mut cluster = Cluster::prepare("profile=wan");

@@ -10,7 +10,7 @@ use openraft::{BasicNode, ChangeMembers};
 use openraft_rt::Instant as _;
 
 use super::acquaintance::recognise;
-use super::office;
+use super::{office, register};
 use super::renewals::known_leader;
 use super::service::{Parts, fatal};
 use crate::network::{Change, Failure, Request, Response};
@@ -74,6 +74,7 @@ impl Attempt<'_> {
             Some(_) => {}
             None => {
                 self.may_enter(node, address, replaces)?;
+                self.all_are_enrolled_but(replaces).await?;
                 self.enroll(node, address).await?;
             }
         }
@@ -121,6 +122,21 @@ impl Attempt<'_> {
             return never(format!("the group has {} members, the limit is {MOST}", self.members.len()));
         }
         Ok(())
+    }
+
+    /// Refuses a new node as long as some member's data directory is not in the roll. The new node has met nobody: under
+    /// an id that the roll says nothing of, it would take a member that lost its disk, and the votes on it, for the
+    /// member. The one that is replaced leaves in the step in which the new one gets its vote.
+    async fn all_are_enrolled_but(&self, replaced: Option<NodeId>) -> Result<(), Failure> {
+        register::enroll(self.parts).await;
+        let others = self.members.iter().map(|member| member.id).filter(|id| Some(*id) != replaced);
+        match others.into_iter().find(|id| self.parts.replica.incarnation(*id).is_none()) {
+            None => Ok(()),
+            Some(unknown) => not_now(&format!(
+                "the group does not know yet which data directory node {unknown} has: start node {unknown} first, or \
+                 replace it by the new node"
+            )),
+        }
     }
 
     /// Makes sure that the node is there and is new, and gives its data directory the id.

@@ -53,8 +53,8 @@ async fn finish(parts: &Parts) {
     }
 }
 
-/// Writes down which data directory belongs to each member, if that is not known yet.
-async fn enroll(parts: &Parts) {
+/// Writes down which data directory belongs to each member that is up, if that is not known yet.
+pub(super) async fn enroll(parts: &Parts) {
     let members = parts.replica.members().borrow().clone();
     for member in members {
         if parts.replica.incarnation(member.id).is_some() {
