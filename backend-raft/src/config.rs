@@ -166,7 +166,7 @@ impl RaftConfig {
         self
     }
 
-    /// The same with sessions of this TTL.
+    /// The same with sessions of this TTL, which is a whole number of milliseconds.
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.session = timing::session(ttl);
@@ -191,7 +191,12 @@ impl RaftConfig {
         self.validate_members()?;
         self.raft.validate()?;
         self.session.validate(0).map_err(|error| error.backend("raft"))?;
-        let ttl = self.session.ttl.as_millis();
+        let ttl = self.session.ttl;
+        // The group counts in them: it would keep the session for less than this process trusts it.
+        if !ttl.subsec_nanos().is_multiple_of(1_000_000) {
+            return invalid(format!("ttl is {ttl:?}: give whole milliseconds"));
+        }
+        let ttl = ttl.as_millis();
         let bounds = crate::state_machine::TTL_BOUNDS_MS;
         if !u64::try_from(ttl).is_ok_and(|ttl| bounds.contains(&ttl)) {
             return invalid(format!("ttl is {ttl} ms: give {} to {} ms", bounds.start(), bounds.end()));

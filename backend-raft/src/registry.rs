@@ -24,8 +24,28 @@ struct Slot {
     news: watch::Sender<News>,
     /// Log index of the entry that queued it, once known.
     seat: Option<u64>,
+    /// Log index of the newest state in which it was missing. Whether it had gone by then or was not queued yet is
+    /// known with its seat, which may come later: an answer and the session's watch overtake each other.
+    missing_at: Option<u64>,
     /// The leadership that was won, to tell it when the record is gone.
     leadership: Option<LeadershipHandle>,
+}
+
+impl Slot {
+    /// Notes that its record was removed behind our back.
+    fn depose(&self) {
+        self.news.send_replace(News::Deposed);
+        if let Some(leadership) = &self.leadership {
+            leadership.end(Loss::Deposed);
+        }
+    }
+
+    /// The same, if the record is known to have been there before it was missing.
+    fn depose_if_gone(&self) {
+        if self.seat.is_some() && self.seat <= self.missing_at {
+            self.depose();
+        }
+    }
 }
 
 /// The candidacies of one session.
@@ -52,7 +72,7 @@ impl Registry {
         inner.next += 1;
         inner.unsettled.insert(number);
         let (news, receiver) = watch::channel(News::Waiting);
-        inner.slots.insert(number, Slot { news, seat: None, leadership: None });
+        inner.slots.insert(number, Slot { news, seat: None, missing_at: None, leadership: None });
         (number, receiver)
     }
 
@@ -68,6 +88,7 @@ impl Registry {
         inner.unsettled.remove(&number);
         if let Some(slot) = inner.slots.get_mut(&number) {
             slot.seat = Some(seat);
+            slot.depose_if_gone();
         }
     }
 
@@ -95,6 +116,7 @@ impl Registry {
         inner.unsettled.remove(&number);
         let Some(slot) = inner.slots.get_mut(&number) else { return };
         slot.seat.get_or_insert(token);
+        slot.depose_if_gone();
         slot.news.send_if_modified(|news| {
             let waits = *news == News::Waiting;
             if waits {
@@ -107,10 +129,7 @@ impl Registry {
     /// Notes that a candidacy's record was removed behind our back.
     fn deposed(&self, number: u64) {
         if let Some(slot) = self.lock().slots.get(&number) {
-            slot.news.send_replace(News::Deposed);
-            if let Some(leadership) = &slot.leadership {
-                leadership.end(Loss::Deposed);
-            }
+            slot.depose();
         }
     }
 
@@ -127,18 +146,15 @@ impl Registry {
 
     /// Compares what is known with the whole state as of log index `at`: what happened while nobody watched.
     fn reconcile(&self, at: u64, standings: &[Standing]) {
-        let there: BTreeMap<u64, Option<u64>> =
-            standings.iter().map(|standing| (standing.number, standing.token)).collect();
+        let there: BTreeSet<u64> = standings.iter().map(|standing| standing.number).collect();
         // A candidacy that was queued after `at`, or whose place is not known yet, may well be missing.
-        let vanished: Vec<u64> = {
-            let inner = self.lock();
-            let judged = inner.slots.iter().filter(|(_, slot)| slot.seat.is_some_and(|seat| seat <= at));
-            judged.map(|(number, _)| *number).filter(|number| !there.contains_key(number)).collect()
-        };
-        vanished.into_iter().for_each(|number| self.deposed(number));
-        for (number, token) in there {
-            if let Some(token) = token {
-                self.granted(number, token);
+        for (_, slot) in self.lock().slots.iter_mut().filter(|(number, _)| !there.contains(number)) {
+            slot.missing_at = slot.missing_at.max(Some(at));
+            slot.depose_if_gone();
+        }
+        for standing in standings {
+            if let Some(token) = standing.token {
+                self.granted(standing.number, token);
             }
         }
     }
@@ -163,6 +179,48 @@ mod tests {
         assert!(registry.learn(SessionEvent::State { at: 20, standings: vec![standing(1, Some(15))] }));
         let read: Vec<News> = news.iter().map(|news| *news.borrow()).collect();
         assert_eq!(read, [News::Deposed, News::Granted(15), News::Waiting, News::Waiting]);
+    }
+
+    #[test]
+    fn a_grant_that_is_heard_of_after_a_state_without_it_is_none() {
+        let read = |seat, token, states: &[u64], answer_first: bool| {
+            let registry = Registry::default();
+            let (number, news) = registry.enter();
+            let answered = || {
+                registry.seated(number, seat);
+                registry.granted(number, token);
+            };
+            if answer_first {
+                answered();
+            }
+            for at in states {
+                registry.learn(SessionEvent::State { at: *at, standings: vec![] });
+            }
+            if !answer_first {
+                answered();
+            }
+            *news.borrow()
+        };
+        for answer_first in [false, true] {
+            assert_eq!(read(30, 30, &[40], answer_first), News::Deposed);
+            assert_eq!(read(30, 30, &[30], answer_first), News::Deposed);
+            // A member that does not know yet that it was deposed shows an older state.
+            assert_eq!(read(30, 30, &[40, 20], answer_first), News::Deposed);
+            // Queued after the state was taken.
+            assert_eq!(read(30, 30, &[29], answer_first), News::Granted(30));
+            assert_eq!(read(30, 35, &[29], answer_first), News::Granted(35));
+        }
+    }
+
+    #[test]
+    fn a_candidacy_whose_answer_was_lost_is_judged_by_its_token() {
+        let registry = Registry::default();
+        let (number, news) = registry.enter();
+        registry.learn(SessionEvent::State { at: 40, standings: vec![] });
+        registry.learn(SessionEvent::Granted { number, token: 41 });
+        assert_eq!(*news.borrow(), News::Granted(41));
+        registry.learn(SessionEvent::State { at: 50, standings: vec![] });
+        assert_eq!(*news.borrow(), News::Deposed);
     }
 
     #[test]

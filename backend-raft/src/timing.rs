@@ -98,7 +98,7 @@ mod tests {
         assert!(lan.with_ttl(Duration::from_millis(200)).survives_failover());
     }
 
-    /// performance.md: with the default profile a crashed leader is replaced within a second, also if the Raft leader
+    /// With the default profile a crashed leader is replaced within a second, also if the Raft leader
     /// crashed with it.
     #[test]
     fn a_failover_of_raft_and_a_session_fit_into_a_second() {

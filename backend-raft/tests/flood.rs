@@ -111,6 +111,70 @@ async fn a_flood_from_one_host_leaves_the_elections_of_the_others_alone() {
     steady.held(&cluster).await;
 }
 
+/// The resident memory of a process, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observers_that_read_nothing_take_little_memory_and_are_told_everything_in_the_end() {
+    const OBSERVERS: usize = 4000;
+    /// A copy of the value for each of them is four times as much.
+    const MOST: u64 = 64 * 1024 * 1024;
+    let mut cluster = Cluster::start("profile=wan");
+    let (owner, neighbour) = (cluster.client(TTL).await, cluster.client(TTL).await);
+    let leader = cluster.raft_leader();
+    let pid = cluster.node(leader).pid();
+    let mut stream = raw::connect_from(ELSEWHERE, &cluster.members[leader as usize - 1]).await.unwrap();
+    raw::greet(&mut stream, &Hello::new(Sender::Client, leader)).await.unwrap().unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let asking = tokio::spawn(async move {
+        for id in 0..OBSERVERS as u64 {
+            let request = Request::Observe { election: "large".into() };
+            write.write_all(&raw::frame(&Up::Call { id, request })).await.unwrap();
+        }
+        // It goes on to show that it lives.
+        while write.write_all(&raw::frame(&Up::Ping)).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    });
+    let opened = async {
+        let mut items = 0;
+        while items < OBSERVERS {
+            items += usize::from(matches!(raw::read(&mut read).await.unwrap(), raw::Down::Item));
+        }
+    };
+    soon("the observers to be told that nobody leads", opened).await;
+
+    let before = resident(pid);
+    let large = Candidate::new("large").unwrap().with_value(vec![7; 64 * 1024]).unwrap();
+    let observed = soon("won", owner.elector("large").unwrap().campaign(large)).await.unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let cycling = tokio::spawn(cycles(neighbour, over.clone()));
+    let mut most = 0;
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        most = most.max(resident(pid).saturating_sub(before));
+    }
+    over.store(true, Ordering::SeqCst);
+    let cycles = soon("the cycles to end", cycling).await.unwrap();
+    eprintln!("{cycles} cycles; {} KiB more of memory", most / 1024);
+    assert!(cycles > 0);
+    assert!(most < MOST, "{most} bytes are held for a caller that reads nothing");
+
+    let told = async {
+        let mut told = 0;
+        while told < OBSERVERS {
+            told += usize::from(raw::read_frame(&mut read).await.unwrap().len() > 64 * 1024);
+        }
+    };
+    soon("every observer to be told", told).await;
+    asking.abort();
+    soon("resigned", observed.resign()).await.unwrap();
+}
+
 /// Begins to speak TLS, over and over, without a certificate.
 async fn handshakes(to: String, ca: PathBuf, name: String, begun: Arc<AtomicUsize>) {
     loop {

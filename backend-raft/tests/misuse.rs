@@ -57,3 +57,12 @@ proptest! {
         prop_assert_eq!(read.cluster, cluster);
     }
 }
+
+#[test]
+fn a_ttl_that_the_group_would_cut_short_is_refused() {
+    let config = |micros| RaftConfig::new(["127.0.0.1:7001"]).with_ttl(Duration::from_micros(micros));
+    config(20_000).validate().unwrap();
+    let error = config(20_999).validate().unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidConfig);
+    assert!(error.to_string().contains("ttl is 20.999ms: give whole milliseconds"), "{error}");
+}

@@ -1,7 +1,7 @@
 //! What a session and an election take. The figures in the README come from
 //!
 //! ```text
-//! SESSIONS=1000 ELECTIONS=10000 PROFILE=default cargo test --release -p backend-raft --test sizing -- --nocapture
+//! SESSIONS=200 ELECTIONS=2000 cargo test -p backend-raft --test sizing -- --nocapture
 //! ```
 
 mod common;

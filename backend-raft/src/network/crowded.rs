@@ -13,19 +13,20 @@ use tokio_util::sync::CancellationToken;
 use super::caller::{Caller, Origin};
 use super::channel::{CallError, Channel};
 use super::door::Door;
-use super::frame;
+use super::frame::{self, FrameReader};
 use super::greeting::Proof;
-use super::limits::{Connections, REQUEST_BYTES, REQUESTS, SILENCE, STALLED, STREAMS};
+use super::limits::{Connections, LISTS, MAX_MEMBER, REQUEST_BYTES, REQUESTS, SILENCE, STALLED, STREAMS};
 use super::refusal::{Failure, Refused};
 use super::server::{Answer, Entrance, Handler, connection, serve};
 use super::tls::Security;
-use super::wire::{Hello, Request, Response, Sender, Up};
-use crate::state_machine::View;
+use super::wire::{Down, Greeting, Hello, Item, Request, Response, Sender, Up};
+use crate::state_machine::{LeaderRecord, View};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Answers `Read` after a while and counts how many it answers at once. Its streams say nothing.
+/// Answers `Read` and `Queue` after a while and counts how many it answers at once. Its streams say nothing, but that of
+/// `large` begins with a large value.
 #[derive(Default)]
 struct Slow {
     now: AtomicUsize,
@@ -44,7 +45,14 @@ impl Handler for Slow {
     }
 
     async fn handle(&self, _caller: Arc<Caller>, request: Request) -> Answer {
-        let Request::Read { election } = request else { return Answer::Stream(stream::pending().boxed()) };
+        let election = match request {
+            Request::Read { election } | Request::Queue { election } => election,
+            Request::Observe { election } if election == "large" => {
+                let first = stream::iter([Item::View(large())]);
+                return Answer::Stream(first.chain(stream::pending()).boxed());
+            }
+            _ => return Answer::Stream(stream::pending().boxed()),
+        };
         let size = election.len();
         self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         self.most_bytes.fetch_max(self.bytes.fetch_add(size, Ordering::SeqCst) + size, Ordering::SeqCst);
@@ -75,6 +83,16 @@ fn hello() -> Hello {
     Hello::new("c", Sender::Client, 1)
 }
 
+/// As large a view as there is.
+fn large() -> View {
+    let value = vec![7; election_core::MAX_VALUE_BYTES].into();
+    View { at: 1, leader: Some(LeaderRecord { id: "c".into(), value, token: 1 }) }
+}
+
+fn observe(election: &str) -> Request {
+    Request::Observe { election: election.into() }
+}
+
 fn read(bytes: usize) -> Request {
     Request::Read { election: "x".repeat(bytes) }
 }
@@ -99,24 +117,43 @@ async fn requests_beyond_the_bounds_wait_and_all_are_served() {
     assert!(most_bytes <= REQUEST_BYTES && most_bytes > REQUEST_BYTES / 2, "{most_bytes}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn lists_are_made_a_few_at_a_time_and_delay_nothing_else() {
+    let handler = Arc::new(Slow::default());
+    let (ours, _served) = pipe(&handler);
+    let channel = Channel::open(ours, &hello()).await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let channel = channel.clone();
+        calls.spawn(async move { channel.call(Request::Queue { election: "e".into() }).await });
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(handler.now.load(Ordering::SeqCst), LISTS);
+    channel.call(read(1)).await.unwrap();
+    assert_eq!(handler.now.load(Ordering::SeqCst), LISTS, "lists are still being made");
+    while let Some(answered) = calls.join_next().await {
+        answered.unwrap().unwrap();
+    }
+    assert_eq!(handler.most.load(Ordering::SeqCst), LISTS + 1);
+}
+
 #[tokio::test]
 async fn a_stream_too_many_is_refused_and_leaves_the_others() {
     let handler = Arc::new(Slow::default());
     let (ours, _served) = pipe(&handler);
     let channel = Channel::open(ours, &hello()).await.unwrap();
-    let observe = || Request::Observe { election: "e".into() };
     let open: Vec<_> = stream::iter(0..STREAMS)
-        .map(|_| channel.stream(observe()))
+        .map(|_| channel.stream(observe("e")))
         .buffered(100)
         .map(Result::unwrap)
         .collect()
         .await;
-    let refused = channel.stream(observe()).await.err().unwrap();
+    let refused = channel.stream(observe("e")).await.err().unwrap();
     assert!(matches!(&refused, CallError::Failure(Failure::Full { what }) if what.contains("16384 streams")));
     channel.call(read(1)).await.unwrap();
     drop(open);
     let again = async {
-        while channel.stream(observe()).await.is_err() {
+        while channel.stream(observe("e")).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -125,20 +162,59 @@ async fn a_stream_too_many_is_refused_and_leaves_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_takes_no_answers_is_given_up() {
-    let handler = Arc::new(Slow::default());
-    let (mut ours, served) = pipe(&handler);
-    ours.write_all(&frame::encode(&hello()).unwrap()).await.unwrap();
-    // It goes on asking, and so shows that it lives, but reads nothing.
-    let asking = tokio::spawn(async move {
-        for id in 0.. {
-            if ours.write_all(&frame::encode(&Up::Call { id, request: read(1) }).unwrap()).await.is_err() {
-                return;
+    for (request, count) in [(read(1), u64::MAX), (observe("large"), 1000)] {
+        let handler = Arc::new(Slow::default());
+        let (mut ours, served) = pipe(&handler);
+        ours.write_all(&frame::encode(&hello()).unwrap()).await.unwrap();
+        // It goes on to show that it lives, but reads nothing.
+        let asking = tokio::spawn(async move {
+            for id in 0..count {
+                let call = Up::Call { id, request: request.clone() };
+                if ours.write_all(&frame::encode(&call).unwrap()).await.is_err() {
+                    return;
+                }
             }
+            while ours.write_all(&frame::encode(&Up::Ping).unwrap()).await.is_ok() {
+                tokio::time::sleep(SILENCE / 4).await;
+            }
+        });
+        let ended = tokio::time::timeout(STALLED * 3, served).await.unwrap().unwrap().unwrap_err();
+        assert!(ended.to_string().contains("takes nothing of what is sent"), "{ended}");
+        asking.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_large_answers_to_one_slow_caller_all_arrive() {
+    const STREAMS: u64 = 1000;
+    let handler = Arc::new(Slow::default());
+    let (mut ours, _served) = pipe(&handler);
+    ours.write_all(&frame::encode(&hello()).unwrap()).await.unwrap();
+    for id in 0..STREAMS {
+        ours.write_all(&frame::encode(&Up::Call { id, request: observe("large") }).unwrap()).await.unwrap();
+    }
+    // It still reads nothing; others are served.
+    let (other, _other_served) = pipe(&handler);
+    let other = Channel::open(other, &hello()).await.unwrap();
+    other.call(read(1)).await.unwrap();
+    other.stream(observe("large")).await.unwrap().next().await.unwrap();
+
+    let (read, mut write) = tokio::io::split(ours);
+    let pings = tokio::spawn(async move {
+        while write.write_all(&frame::encode(&Up::Ping).unwrap()).await.is_ok() {
+            tokio::time::sleep(SILENCE / 4).await;
         }
     });
-    let ended = tokio::time::timeout(STALLED * 3, served).await.unwrap().unwrap().unwrap_err();
-    assert!(ended.to_string().contains("takes nothing of what is sent"), "{ended}");
-    asking.await.unwrap();
+    let mut reader = FrameReader::new(read, MAX_MEMBER);
+    reader.next::<Greeting>(PATIENCE).await.unwrap().unwrap().unwrap();
+    let mut told = std::collections::BTreeSet::new();
+    while (told.len() as u64) < STREAMS {
+        if let Down::Item { id, item } = reader.next(PATIENCE).await.unwrap().unwrap() {
+            assert_eq!(item, Item::View(large()));
+            assert!(told.insert(id));
+        }
+    }
+    pings.abort();
 }
 
 #[tokio::test]

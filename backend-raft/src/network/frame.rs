@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
+use postcard::ser_flavors::Size;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec, LengthDelimitedCodecError};
 
-use super::limits::{BACKLOG, STALLED};
+use super::limits::{BACKLOG, GATHERED, STALLED};
 
 /// Reads frames of a bounded length.
 pub(crate) struct FrameReader<R>(FramedRead<R, LengthDelimitedCodec>);
@@ -64,15 +65,22 @@ pub(crate) fn decode_first<T: DeserializeOwned>(frame: &[u8]) -> io::Result<T> {
     first.map_err(|error| invalid(format!("bytes that are no message: {error}")))
 }
 
+/// What every frame begins with: how long the rest is.
+const HEADER: usize = size_of::<u32>();
+
+/// How long the frame of a message is.
+pub(crate) fn length(message: &impl Serialize) -> io::Result<usize> {
+    let length = postcard::serialize_with_flavor(message, Size::default()).map_err(io::Error::other)?;
+    Ok(HEADER + length)
+}
+
 /// Encodes a message as a frame.
 pub(crate) fn encode(message: &impl Serialize) -> io::Result<Bytes> {
-    let mut frame = BytesMut::with_capacity(256);
-    frame.put_u32(0);
+    let length = length(message)?;
+    let mut frame = BytesMut::with_capacity(length);
+    frame.put_u32(u32::try_from(length - HEADER).map_err(io::Error::other)?);
     let frame = postcard::to_extend(message, Extend(frame)).map_err(io::Error::other)?;
-    let mut frame = frame.0;
-    let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
-    frame[..4].copy_from_slice(&length.to_be_bytes());
-    Ok(frame.freeze())
+    Ok(frame.0.freeze())
 }
 
 /// Lets postcard write into [`BytesMut`].
@@ -90,15 +98,15 @@ pub(crate) async fn write_now<W: AsyncWrite + Unpin>(io: &mut W, message: &impl 
     io.flush().await
 }
 
-/// Writes frames until `frames` is closed. Everything that is ready leaves in one write. With `idle`, sends
-/// that frame whenever nothing else was sent for so long.
+/// Writes frames until `frames` is closed. Those that are ready leave together, [`GATHERED`] bytes in one write; a longer
+/// one is written as it is. With `idle`, sends that frame whenever nothing else was sent for so long.
 pub(crate) async fn write_all<W: AsyncWrite + Unpin>(
     mut io: W,
-    mut frames: mpsc::Receiver<Bytes>,
+    mut frames: mpsc::Receiver<impl AsRef<[u8]>>,
     idle: Option<(Duration, Bytes)>,
 ) -> io::Result<()> {
     let mut ready = Vec::new();
-    let mut buffer = BytesMut::new();
+    let mut gathered = Vec::new();
     loop {
         let received = match &idle {
             None => frames.recv_many(&mut ready, BACKLOG).await,
@@ -106,8 +114,8 @@ pub(crate) async fn write_all<W: AsyncWrite + Unpin>(
                 match tokio::time::timeout(*after, frames.recv_many(&mut ready, BACKLOG)).await {
                     Ok(received) => received,
                     Err(_) => {
-                        ready.push(frame.clone());
-                        1
+                        write(&mut io, frame).await?;
+                        continue;
                     }
                 }
             }
@@ -115,21 +123,34 @@ pub(crate) async fn write_all<W: AsyncWrite + Unpin>(
         if received == 0 {
             return io.shutdown().await;
         }
-        let bytes = if let [only] = ready.as_slice() {
-            only
-        } else {
-            buffer.clear();
-            ready.iter().for_each(|frame| buffer.extend_from_slice(frame));
-            &buffer[..]
-        };
-        let write = async {
-            io.write_all(bytes).await?;
-            // TLS keeps what the socket did not take at once.
-            io.flush().await
-        };
-        tokio::time::timeout(STALLED, write).await.map_err(|_| {
-            io::Error::new(io::ErrorKind::TimedOut, "the other side takes nothing of what is sent to it")
-        })??;
-        ready.clear();
+        for frame in ready.drain(..) {
+            let bytes = frame.as_ref();
+            if gathered.len() + bytes.len() > GATHERED {
+                write(&mut io, &gathered).await?;
+                gathered.clear();
+            }
+            if bytes.len() > GATHERED {
+                write(&mut io, bytes).await?;
+            } else {
+                gathered.extend_from_slice(bytes);
+            }
+        }
+        write(&mut io, &gathered).await?;
+        gathered.clear();
     }
+}
+
+/// Writes bytes, if there are any, unless the other end takes none.
+async fn write<W: AsyncWrite + Unpin>(io: &mut W, bytes: &[u8]) -> io::Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let written = async {
+        io.write_all(bytes).await?;
+        // TLS keeps what the socket did not take at once.
+        io.flush().await
+    };
+    tokio::time::timeout(STALLED, written).await.map_err(|_| {
+        io::Error::new(io::ErrorKind::TimedOut, "the other side takes nothing of what is sent to it")
+    })?
 }

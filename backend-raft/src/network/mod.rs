@@ -22,6 +22,7 @@ mod key;
 pub(crate) mod limits;
 mod link;
 mod listener;
+mod outbox;
 mod peers;
 mod refusal;
 mod roster;

@@ -7,12 +7,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant as Moment, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +22,7 @@ use super::frame::{self, FrameReader};
 use super::greeting::{Proof, expect_plaintext, expect_tls, hear};
 use super::limits::{self, GREETING, SILENCE};
 use super::listener::Listener;
+use super::outbox::Outbox;
 use super::refusal::{Failure, Refused};
 use super::tls::{Held, LOOK_AGAIN, Security, Verdict};
 use super::wire::{Down, Hello, Item, Request, Response, Sender, Up};
@@ -166,23 +166,22 @@ where
         Sender::Member { .. } => limits::MAX_MEMBER,
         Sender::Client => limits::MAX_CLIENT,
     });
-    let (frames, outgoing) = mpsc::channel(limits::BACKLOG);
+    let (outbox, outgoing) = Outbox::new();
     let pong = frame::encode(&Down::Pong)?;
     let mut writer = JoinSet::new();
     writer.spawn(frame::write_all(write, outgoing, Some((PONG_EVERY, pong))));
     // Dropping the set ends every request of this connection.
     let mut tasks = JoinSet::new();
     let ended = tokio::select! {
-        ended = read_requests(reader, Arc::new(caller), &entrance.handler, &frames, &mut tasks) => ended,
+        ended = read_requests(reader, Arc::new(caller), &entrance.handler, &outbox, &mut tasks) => ended,
         error = distrust(proof.held) => Err(error),
         Some(written) = writer.join_next() => return written.map_err(io::Error::other)?,
     };
     drop(tasks);
     if let Err(error) = &ended {
-        let bye = frame::encode(&Down::Bye { why: error.to_string() })?;
-        frames.try_send(bye).ok();
+        outbox.try_send(&Down::Bye { why: error.to_string() })?;
     }
-    drop(frames);
+    drop(outbox);
     timeout(LAST_WORD, writer.join_next()).await.ok();
     ended
 }
@@ -222,7 +221,7 @@ async fn read_requests<R, H>(
     mut reader: FrameReader<R>,
     caller: Arc<Caller>,
     handler: &Arc<H>,
-    frames: &mpsc::Sender<Bytes>,
+    outbox: &Outbox,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()>
 where
@@ -231,13 +230,14 @@ where
 {
     let places = Arc::new(Semaphore::new(limits::REQUESTS));
     let bytes = Arc::new(Semaphore::new(limits::REQUEST_BYTES));
+    let lists = Arc::new(Semaphore::new(limits::LISTS));
     let mut streams = Streams::default();
     while let Some(frame) = reader.next_frame(SILENCE).await? {
         while tasks.try_join_next().is_some() {}
         match frame::decode(&frame)? {
             Up::Ping => {
                 // A full queue shows by itself that the connection lives.
-                frames.try_send(frame::encode(&Down::Pong)?).ok();
+                outbox.try_send(&Down::Pong)?;
             }
             Up::Cancel { id } => {
                 if let Some(stream) = streams.open.remove(&id) {
@@ -252,11 +252,15 @@ where
                         | Request::WatchMembers
                         | Request::Backup
                 );
+                let is_list = matches!(
+                    request,
+                    Request::Queue { .. } | Request::Contests { .. } | Request::WatchSession { .. }
+                );
                 if is_stream && !streams.has_place() {
                     metering::refused("streams");
                     let what =
                         format!("a connection has {} streams, the most it may: end some", limits::STREAMS);
-                    answer(id, Answer::Once(Err(Failure::Full { what })), frames).await?;
+                    answer(id, Answer::Once(Err(Failure::Full { what })), None, outbox).await?;
                     continue;
                 }
                 // What is beyond the bounds waits here, and so in the caller's own socket.
@@ -266,13 +270,18 @@ where
                     // One batch of entries at a time, by Raft's own rules.
                     Sender::Member { .. } => None,
                 };
-                let (handler, frames, caller) = (handler.clone(), frames.clone(), caller.clone());
+                let (handler, outbox, caller) = (handler.clone(), outbox.clone(), caller.clone());
+                let lists = is_list.then(|| lists.clone());
                 let task = tasks.spawn(async move {
+                    let list = match lists {
+                        Some(lists) => lists.acquire_owned().await.ok(),
+                        None => None,
+                    };
                     let answered = handler.handle(caller, request).await;
                     // Held until an answer is sent. A stream lives long, and has its own limit.
                     let _held = Some((place, room)).filter(|_| matches!(answered, Answer::Once(_)));
                     // Only fails when the connection is gone, and then nobody is left to be told.
-                    answer(id, answered, &frames).await.ok();
+                    answer(id, answered, list, &outbox).await.ok();
                 });
                 if is_stream {
                     streams.open.insert(id, task);
@@ -290,18 +299,25 @@ async fn room(all: &Arc<Semaphore>, some: usize) -> Option<OwnedSemaphorePermit>
     all.clone().acquire_many_owned(some).await.ok()
 }
 
-async fn answer(id: u64, answer: Answer, frames: &mpsc::Sender<Bytes>) -> io::Result<()> {
-    let send = |message: Down| async move {
-        frames.send(frame::encode(&message)?).await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
-    };
+/// Sends an answer, and gives `list` back once all that was made before anything was sent is on its way.
+async fn answer(
+    id: u64,
+    answer: Answer,
+    list: Option<OwnedSemaphorePermit>,
+    outbox: &Outbox,
+) -> io::Result<()> {
     match answer {
-        Answer::Once(result) => send(Down::Reply { id, result }).await,
+        Answer::Once(result) => outbox.send(Down::Reply { id, result }).await,
         Answer::Stream(mut items) => {
-            send(Down::Reply { id, result: Ok(Response::Done) }).await?;
-            while let Some(item) = items.next().await {
-                send(Down::Item { id, item }).await?;
+            outbox.send(Down::Reply { id, result: Ok(Response::Done) }).await?;
+            if let Some(item) = items.next().await {
+                outbox.send(Down::Item { id, item }).await?;
             }
-            send(Down::End { id }).await
+            drop(list);
+            while let Some(item) = items.next().await {
+                outbox.send(Down::Item { id, item }).await?;
+            }
+            outbox.send(Down::End { id }).await
         }
     }
 }

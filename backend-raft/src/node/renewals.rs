@@ -3,7 +3,7 @@
 //! The proof: the round's heartbeats are sent after every arrival in the batch, and a quorum acknowledges
 //! them. A later leader needs the vote of one of those who did, given after its acknowledgement; so its first
 //! commit lies after each arrival, and the full TTL it then gives every session ends after what is promised
-//! here. See semantics.md, section 3.
+//! here.
 
 use std::time::Duration;
 

@@ -264,8 +264,8 @@ async fn a_file_that_vanished_is_missed() {
     }
 }
 
-/// Every byte of the headers, and every so manieth of the rest; `ELECTION_ROT_EVERY=1` for all (a quarter of an
-/// hour).
+/// Every byte of the headers, and every so manieth of the rest; `ELECTION_ROT_EVERY=1` for all (with
+/// `--release` a minute).
 #[tokio::test]
 async fn no_byte_rots_unseen() {
     let every: usize = std::env::var("ELECTION_ROT_EVERY").ok().and_then(|n| n.parse().ok()).unwrap_or(53);

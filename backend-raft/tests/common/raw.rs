@@ -77,11 +77,16 @@ pub(crate) enum Request {
     Administer,
     Renew { session: u64, key: u128 },
     Read { election: String },
+    Queue,
+    WatchSession,
+    Observe { election: String },
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) enum Up {
     Call { id: u64, request: Request },
+    Cancel,
+    Ping,
 }
 
 /// What a node ends a connection with: the fifth of its messages.
