@@ -6,7 +6,7 @@ mod ground;
 
 use testkit::ground::Backend;
 
-const FAULTS: [&str; 15] = [
+const FAULTS: [&str; 16] = [
     "kill-leader",
     "pause-leader",
     "cut-leader",
@@ -17,6 +17,7 @@ const FAULTS: [&str; 15] = [
     "refuse",
     "end-session",
     "clock-fast",
+    "clock-step",
     "slow-link",
     "half-open",
     "lost-replies",

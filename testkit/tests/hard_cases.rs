@@ -1,5 +1,9 @@
 //! The hard cases by name: one fault, again and again, on three servers in namespaces of their own.
 //!
+//! Leaders lead on until they lose it, so that no resignation forestalls the fault. Who trusts what a server says by
+//! itself fails here (`zk-pings-trusted` and `etcd-keep-alive-trusted` of `cargo xtask zoo`): the histories are kept,
+//! and judged by `kept.rs`.
+//!
 //! A few trials each, so that they fit into every test run; `HARD_TRIALS=50 cargo test -p testkit --test hard_cases`
 //! makes as many as you have time for. A trial that did not exercise its fault does not count, and is made again; a test
 //! fails if more of them are in vain than were asked for.

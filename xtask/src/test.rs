@@ -65,6 +65,14 @@ fn again(provided: &Provided, arguments: &TestArguments, tally: &Tally) -> Run {
 
 fn cargo_test(arguments: &TestArguments) -> Run {
     let run = Run::cargo().args(["test", "--all-features", "--no-fail-fast"]);
+    let run = match env::var_os("RUST_TEST_THREADS") {
+        Some(_) => run,
+        // They wait for servers and for sessions to end more than they compute.
+        None => run.env(
+            "RUST_TEST_THREADS",
+            (2 * thread::available_parallelism().map_or(1, usize::from)).to_string(),
+        ),
+    };
     if arguments.packages.is_empty() {
         return run.args(["--workspace"]);
     }

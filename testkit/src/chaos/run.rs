@@ -15,7 +15,7 @@ use super::{
 use crate::{
     checker::{Bounds, Exercise, Facts, Left, Requirement, check},
     contender::Sink,
-    ground::{Ground, Settings, Worker},
+    ground::{Backend, Ground, Settings, Worker},
     history::{Event, Follow, History, Op, Phase, Recorder, Stamp, Who},
     nemesis::Kind,
     poll::until,
@@ -65,7 +65,7 @@ impl Chaos {
         let ground = Ground::start(settings).await?;
         let who = Who { id: "harness".into(), incarnation: 1, election: ground.election().to_string() };
         let recorder = Recorder::open(&histories.join("harness.jsonl"), who)?;
-        let (follow, bounds) = (Follow::new(histories), bounds(ground.ttl()));
+        let (follow, bounds) = (Follow::new(histories), bounds(ground.settings().backend));
         let tries = kinds.iter().map(|kind| (kind.name, (0, 0))).collect();
         let mut chaos = Self { ground, kinds, recorder, follow, bounds, faults: 0, times: 1, tries };
         ensure!(
@@ -203,11 +203,11 @@ impl Chaos {
 }
 
 /// Three servers and six processes built for debugging share two cores with whatever else runs.
-fn bounds(ttl: Duration) -> Bounds {
-    let usual = Bounds::for_ttl(ttl);
+fn bounds(backend: Backend) -> Bounds {
+    let usual = Bounds::for_ttl(backend.ttl());
     let busy = Duration::from_secs(2);
     Bounds {
-        takeover: usual.takeover + busy,
+        takeover: usual.takeover + backend.failover() + busy,
         handover: usual.handover + busy,
         depose: usual.depose + busy,
         observe: usual.observe + busy,

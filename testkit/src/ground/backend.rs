@@ -20,12 +20,20 @@ use crate::{
 /// The disk of a Raft member, in MiB: its store takes a few, and it is to be filled within moments.
 pub(crate) const DISK_MIB: u32 = 64;
 
+/// etcd's election timeout; it waits for up to twice as long.
+const ETCD_ELECTION: Duration = Duration::from_millis(500);
+
+/// ZooKeeper's tick, and how many of them a follower stays with a leader that it does not hear.
+const ZK_TICK: Duration = Duration::from_millis(100);
+const ZK_SYNC_LIMIT: u32 = 30;
+
 /// One of the three services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// Three etcd servers: heartbeats of 50 ms, elections of 500 ms, sessions of 2 s.
     Etcd,
-    /// Three ZooKeeper servers: ticks of 100 ms, followers given up after half a second, sessions of 2 s.
+    /// Three ZooKeeper servers: ticks of 100 ms, sessions of 2 s. A follower stays with a leader that it does not hear for
+    /// longer than a session, 3 s, and answers its clients' pings meanwhile: the worst that a configuration can do.
     Zk,
     /// Three members of an embedded group with the default profile and TLS, sessions of 1.6 s.
     Raft,
@@ -61,12 +69,11 @@ impl Backend {
         let mut members = Vec::new();
         let service: Box<dyn Service> = match self {
             Self::Etcd => {
-                let timing = (Duration::from_millis(50), Duration::from_millis(500));
-                let options = EtcdOptions::new().timing(timing.0, timing.1).on(sites);
+                let options = EtcdOptions::new().timing(Duration::from_millis(50), ETCD_ELECTION).on(sites);
                 Box::new(EtcdService::over(Etcd::start(options).await?, self.ttl()))
             }
             Self::Zk => {
-                let options = ZkOptions::new().tick(Duration::from_millis(100)).limits(100, 5).on(sites);
+                let options = ZkOptions::new().tick(ZK_TICK).limits(100, ZK_SYNC_LIMIT).on(sites);
                 Box::new(ZkService::over(Zk::start(options).await?, self.ttl()))
             }
             Self::Raft => {
@@ -114,6 +121,19 @@ impl Backend {
         match self {
             Self::Etcd | Self::Zk => Duration::from_secs(2),
             Self::Raft => Duration::from_millis(1600),
+        }
+    }
+
+    /// How long the servers may take to agree on a leader of their own, once a majority of them can talk to each other.
+    #[must_use]
+    pub fn failover(self) -> Duration {
+        match self {
+            // Without a pre-vote a member that comes back disturbs the first election; the second decides. The new leader
+            // lets every lease live one election timeout longer.
+            Self::Etcd => ETCD_ELECTION * 5,
+            Self::Zk => ZK_TICK * ZK_SYNC_LIMIT,
+            // Two elections of the default profile.
+            Self::Raft => Duration::from_millis(500),
         }
     }
 }

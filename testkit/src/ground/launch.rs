@@ -14,7 +14,7 @@ impl Worker {
             Mode::Lead => "lead",
             Mode::Observe => "observe",
         };
-        let args = [
+        let mut args = vec![
             ("url", self.url_for(clock)),
             ("election", self.election.clone()),
             ("id", self.id.clone()),
@@ -23,6 +23,9 @@ impl Worker {
             ("mode", mode.to_owned()),
             ("seed", settings.seed.to_string()),
         ];
+        if settings.steadfast {
+            args.extend([("resign", "0".to_owned()), ("drop", "0".to_owned())]);
+        }
         Ok(Launch {
             name: self.id.clone(),
             program: settings.programs.contender.clone(),

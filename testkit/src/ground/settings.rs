@@ -51,6 +51,9 @@ pub struct Settings {
     pub observers: usize,
     /// Whether the members of the Raft group contend, too: each embeds its candidate. In a group of three.
     pub members: bool,
+    /// Whether leaders lead on until they lose it. Else they resign every few seconds, often before a fault can end what
+    /// they have.
+    pub steadfast: bool,
     /// Decides what the workers leave to chance.
     pub seed: u64,
 }
@@ -66,6 +69,7 @@ impl Settings {
             contenders: 4,
             observers: 2,
             members: false,
+            steadfast: false,
             seed,
         }
     }
@@ -74,6 +78,12 @@ impl Settings {
     #[must_use]
     pub fn with_members(self) -> Self {
         Self { contenders: 2, members: true, ..self }
+    }
+
+    /// The same with leaders that lead on until they lose it.
+    #[must_use]
+    pub fn steadfast(self) -> Self {
+        Self { steadfast: true, ..self }
     }
 
     /// The folder of all `*.jsonl` files.
