@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bench::clock;
 use bench::rig::{Backend, settings};
+use bench::rival::Rival;
 use bench::suite::{Figure, Goal, Suite, run};
 use election::{Candidate, Coordinator, Elector};
 use futures::future::try_join_all;
@@ -15,15 +16,21 @@ fn main() {
 }
 
 fn cycle(suite: &mut Suite) {
+    let rivals = Backend::Raft.is_here() && Rival::is_here();
     for setting in settings(&suite.servers()) {
         let rig = suite.rig(setting);
         for &candidates in suite.cases(&[1, 8, 64, 512]) {
             let mut figure = Figure::new(setting, candidates, Goal::AtLeast(0.9));
             figure.elements = candidates as u64;
             if setting.backend.is_embedded() {
-                // Its goal is in terms of another Raft, which an outside program measures.
-                figure.goal = Goal::Free;
+                figure.goal = if rivals { beat(candidates) } else { Goal::Free };
+                figure.rival = rivals.then(|| Rival::subject(setting.servers));
             }
+            suite.measure_rival(
+                &figure,
+                async || Rival::start(setting.servers).await,
+                async |rival, iters| rival.rounds(candidates, iters).await,
+            );
             if setting.backend == Backend::Memory {
                 figure.goal = Goal::Free;
             } else {
@@ -36,6 +43,15 @@ fn cycle(suite: &mut Suite) {
             let electors = async || electors(&*rig.get().await?.home().await?, candidates);
             suite.measure(&figure, electors, async |electors, iters| rounds(electors, iters).await);
         }
+    }
+}
+
+/// Never slower; and group commit shows where there are many.
+fn beat(candidates: usize) -> Goal {
+    match candidates {
+        1 => Goal::AtLeastOfRival(1.5),
+        64 => Goal::AtLeastOfRival(5.0),
+        _ => Goal::AtLeastOfRival(1.0),
     }
 }
 

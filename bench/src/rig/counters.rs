@@ -9,7 +9,8 @@ use testkit::{etcd::Etcd, zk::Zk};
 /// Totals since the servers started. What a backend does not count is `None`, not zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counters {
-    /// Messages of clients that reached a server: unary requests, and those on streams (watches, keep-alives, pings).
+    /// Messages of clients that reached a server: unary requests, and those on streams (watches, keep-alives, pings). Of
+    /// an embedded group: entries of its log.
     pub requests: Option<f64>,
     /// Flushes of a write-ahead log to its disk, over all servers.
     pub fsyncs: Option<f64>,

@@ -70,6 +70,17 @@ impl Group {
         self.workers.lock().await.iter().map(Worker::id).collect()
     }
 
+    /// How many entries its log has by its own account, ever since it was formed.
+    pub(super) async fn entries(&self, ttl: Duration) -> Result<f64> {
+        #[cfg(feature = "raft")]
+        {
+            let config = backend_raft::RaftConfig::from_url(&self.url(ttl))?;
+            Ok(backend_raft::RaftAdmin::new(&config)?.status().await.committed as f64)
+        }
+        #[cfg(not(feature = "raft"))]
+        anyhow::bail!("the feature \"raft\" is off: {} has no group", self.url(ttl))
+    }
+
     /// What makes a `driver` the member `i`, besides what all backends are told.
     pub(super) fn member_args(&self, i: usize) -> Vec<String> {
         let tls = self.certificates.folder().display().to_string();

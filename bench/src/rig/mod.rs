@@ -129,7 +129,11 @@ impl Rig {
             Running::Memory(_) => Counters::of_processes([]),
             Running::Etcd(etcd) => Counters::of_etcd(etcd).await?,
             Running::Zk(zk) => Counters::of_zk(zk).await?,
-            Running::Raft(group) => Counters::of_processes(group.pids().await),
+            Running::Raft(group) => {
+                let entries =
+                    if self.home.initialized() { Some(group.entries(self.ttl).await?) } else { None };
+                Counters { requests: entries, ..Counters::of_processes(group.pids().await) }
+            }
         })
     }
 

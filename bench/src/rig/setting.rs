@@ -28,7 +28,9 @@ impl Backend {
         all.into_iter().filter(|backend| backend.is_here()).collect()
     }
 
-    fn is_here(self) -> bool {
+    /// Whether its feature is on and its server is here.
+    #[must_use]
+    pub fn is_here(self) -> bool {
         match self {
             Self::Memory => true,
             Self::Etcd => cfg!(feature = "etcd") && need::has(Tool::Etcd),

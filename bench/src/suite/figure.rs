@@ -15,6 +15,8 @@ pub struct Figure {
     pub case: String,
     /// What the figure should be, compared with the raw limit.
     pub goal: Goal,
+    /// The subject of another implementation of the same, for [`Goal::AtLeastOfRival`].
+    pub rival: Option<String>,
     /// How many elections, or candidates, one iteration serves.
     pub elements: u64,
     /// How many samples are taken, at least 10.
@@ -28,13 +30,19 @@ impl Figure {
     #[must_use]
     pub fn new(subject: impl ToString, case: impl ToString, goal: Goal) -> Self {
         let (subject, case) = (subject.to_string(), case.to_string());
-        Self { subject, case, goal, elements: 1, samples: 10, time: Duration::from_secs(5) }
+        Self { subject, case, goal, rival: None, elements: 1, samples: 10, time: Duration::from_secs(5) }
     }
 
     /// The same, of the raw limit.
     #[must_use]
     pub fn limit(&self) -> Self {
-        Self { subject: format!("{}-raw", self.subject), goal: Goal::Limit, ..self.clone() }
+        Self { subject: format!("{}-raw", self.subject), goal: Goal::Limit, rival: None, ..self.clone() }
+    }
+
+    /// The same, of that other implementation.
+    #[must_use]
+    pub fn of_rival(&self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), goal: Goal::Free, rival: None, ..self.clone() }
     }
 }
 

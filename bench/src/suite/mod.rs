@@ -151,6 +151,23 @@ impl Suite {
         self.measure(&figure.limit(), raw, async |raw, iters| raw.pushes(iters).await);
     }
 
+    /// Measures what [`Figure::rival`] names, if it names something. It runs on none of our servers, so what they
+    /// cost meanwhile is not asked for.
+    ///
+    /// # Panics
+    /// As [`measure`](Self::measure).
+    pub fn measure_rival<S>(
+        &mut self,
+        figure: &Figure,
+        setup: impl AsyncFn() -> Result<S>,
+        routine: impl AsyncFnMut(&mut S, u64) -> Result<Duration>,
+    ) {
+        let Some(rival) = &figure.rival else { return };
+        let rig = std::mem::take(&mut self.rig);
+        self.measure(&figure.of_rival(rival), setup, routine);
+        self.rig = rig;
+    }
+
     /// Measures one figure, if criterion's command line selects it.
     ///
     /// `setup` is not measured. `routine` does its work as often as it is told and returns how long that took,
@@ -216,10 +233,13 @@ impl Suite {
             |figure: &Figure| Estimate::read(&self.home, self.name, &figure.subject, &figure.case).ok();
         let row = |figure: &Figure| {
             let measured = read(figure)?;
-            let limit = figure.limit();
-            let of_this_run = |other: &&Figure| other.subject == limit.subject && other.case == limit.case;
-            let limit = self.done.iter().find(of_this_run).and_then(read);
-            Some(Row { bench: self.name, figure: figure.clone(), measured, limit })
+            let of_this_run = |subject: &str| {
+                let mut done = self.done.iter();
+                done.find(|other| other.subject == subject && other.case == figure.case).and_then(read)
+            };
+            let limit = of_this_run(&figure.limit().subject);
+            let rival = figure.rival.as_deref().and_then(of_this_run);
+            Some(Row { bench: self.name, figure: figure.clone(), measured, limit, rival })
         };
         self.done.iter().filter_map(row).collect()
     }

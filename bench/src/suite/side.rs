@@ -22,6 +22,8 @@ pub(super) struct Side<'a> {
     goal: Aim,
     /// The subject whose figure of the same case is the raw limit; `None` if there is none.
     raw: Option<String>,
+    /// The subject whose figure of the same case is another implementation's; `None` if it is compared with none.
+    rival: Option<&'a str>,
     /// Whether it was measured in a hurry: see [`super::Pace`].
     quick: bool,
     pub(super) cost: Option<Cost>,
@@ -34,6 +36,7 @@ pub(super) struct Side<'a> {
 #[serde(rename_all = "snake_case")]
 enum Aim {
     AtLeastOfRawRate(f64),
+    AtLeastOfRivalsRate(f64),
     AtMostOfRawTime(f64),
     WithinMs(f64),
     None,
@@ -65,6 +68,7 @@ impl<'a> Side<'a> {
         let Figure { subject, case, elements, .. } = figure;
         let goal = match figure.goal {
             Goal::AtLeast(part) => Aim::AtLeastOfRawRate(part),
+            Goal::AtLeastOfRival(part) => Aim::AtLeastOfRivalsRate(part),
             Goal::AtMost(times) => Aim::AtMostOfRawTime(times),
             Goal::WithinMillis(millis) => Aim::WithinMs(millis),
             Goal::Free => Aim::None,
@@ -78,6 +82,7 @@ impl<'a> Side<'a> {
             elements: *elements,
             goal,
             raw,
+            rival: figure.rival.as_deref(),
             quick,
             cost: None,
             servers: None,

@@ -9,6 +9,8 @@ use super::{Estimate, Figure};
 pub enum Goal {
     /// A rate: at least this part of the raw rate.
     AtLeast(f64),
+    /// A rate: at least so many times the rate of another implementation in the same run.
+    AtLeastOfRival(f64),
     /// A time: at most so many times the raw time.
     AtMost(f64),
     /// A time: at most so many milliseconds.
@@ -30,15 +32,23 @@ pub struct Row {
     pub measured: Estimate,
     /// The raw limit of the same run.
     pub limit: Option<Estimate>,
+    /// The other implementation's figure of the same run.
+    pub rival: Option<Estimate>,
 }
 
 impl Row {
-    /// The figure compared with the raw limit: a part of its rate for [`Goal::AtLeast`], else a multiple of its
-    /// time.
+    /// The figure compared with the raw limit: a part of its rate if the goal is one, else a multiple of its time.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         let times = self.measured.median / self.limit?.median;
-        Some(if matches!(self.figure.goal, Goal::AtLeast(_)) { 1.0 / times } else { times })
+        let of_rate = matches!(self.figure.goal, Goal::AtLeast(_) | Goal::AtLeastOfRival(_));
+        Some(if of_rate { 1.0 / times } else { times })
+    }
+
+    /// Its rate compared with the other implementation's.
+    #[must_use]
+    pub fn times_rival(&self) -> Option<f64> {
+        Some(self.rival?.median / self.measured.median)
     }
 
     /// Whether the goal is reached; `None` if there is none.
@@ -46,6 +56,7 @@ impl Row {
     pub fn is_met(&self) -> Option<bool> {
         match self.figure.goal {
             Goal::AtLeast(goal) => self.ratio().map(|ratio| ratio >= goal),
+            Goal::AtLeastOfRival(goal) => self.times_rival().map(|times| times >= goal),
             Goal::AtMost(goal) => self.ratio().map(|ratio| ratio <= goal),
             Goal::WithinMillis(goal) => Some(self.measured.median <= goal * 1e6),
             Goal::Free | Goal::Limit => None,
@@ -72,6 +83,10 @@ pub fn table(rows: &[Row]) -> String {
         };
         let goal = match row.figure.goal {
             Goal::AtLeast(goal) => format!("≥ {goal}{verdict}"),
+            Goal::AtLeastOfRival(goal) => match row.times_rival() {
+                Some(times) => format!("≥ {goal} of the other's: {times:.2}{verdict}"),
+                None => format!("≥ {goal} of the other's, which was not measured"),
+            },
             Goal::AtMost(goal) => format!("≤ {goal}{verdict}"),
             Goal::WithinMillis(goal) => format!("≤ {}{verdict}", time(goal * 1e6)),
             Goal::Free => String::new(),
@@ -111,7 +126,8 @@ mod tests {
     #[test]
     fn rates_and_times_are_compared_the_right_way_round() {
         let figure = |goal| Figure::new("etcd-1", "8", goal);
-        let row = |goal, measured, limit| Row { bench: "b", figure: figure(goal), measured, limit };
+        let row =
+            |goal, measured, limit| Row { bench: "b", figure: figure(goal), measured, limit, rival: None };
         let rate = row(Goal::AtLeast(0.9), estimate(2e6), Some(estimate(1e6)));
         assert_eq!((rate.ratio(), rate.is_met()), (Some(0.5), Some(false)));
         let latency = row(Goal::AtMost(1.5), estimate(1.2e6), Some(estimate(1e6)));

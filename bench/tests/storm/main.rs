@@ -3,7 +3,7 @@
 //! The proving ground of `testkit` has workers of its own, and one fault of a kind at a time. Here each candidate is a
 //! `driver`, as an outside program would run it: it is told and heard through its standard streams alone, and checks
 //! from a plain thread. A firewall refuses its packets, its process is stopped, servers are stopped and started again,
-//! all in the same two TTLs. What the candidates said is judged by the checker of `testkit`: nobody leads beside
+//! all in the same three TTLs. What the candidates said is judged by the checker of `testkit`: nobody leads beside
 //! another, tokens grow, no check succeeds after the loss. And afterwards every one of them leads again.
 //!
 //! `STORM_TRIALS=20 cargo test -p bench --features etcd,zk --test storm -- --nocapture` runs more; `STORM_SEED` repeats

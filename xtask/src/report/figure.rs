@@ -28,6 +28,9 @@ pub(crate) struct Side {
     pub(crate) goal: Goal,
     /// The subject of its raw limit.
     pub(crate) raw: Option<String>,
+    /// The subject of another implementation that it is compared with.
+    #[serde(default)]
+    pub(crate) rival: Option<String>,
     pub(crate) quick: bool,
     pub(crate) cost: Option<Cost>,
     pub(crate) servers: Option<Servers>,
@@ -39,6 +42,7 @@ pub(crate) struct Side {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
     AtLeastOfRawRate(f64),
+    AtLeastOfRivalsRate(f64),
     AtMostOfRawTime(f64),
     WithinMs(f64),
     None,
@@ -111,12 +115,19 @@ impl Figure {
     /// How it compares with its raw limit: a part of the rate if the goal is one, else a multiple of the time.
     pub(crate) fn ratio(&self, raw: &Self) -> f64 {
         let times = self.median / raw.median;
-        if matches!(self.side.goal, Goal::AtLeastOfRawRate(_)) { 1.0 / times } else { times }
+        let of_rate = matches!(self.side.goal, Goal::AtLeastOfRawRate(_) | Goal::AtLeastOfRivalsRate(_));
+        if of_rate { 1.0 / times } else { times }
     }
 
-    /// Whether the goal is reached; `None` if there is none, or the raw limit is missing.
-    pub(crate) fn is_met(&self, raw: Option<&Self>) -> Option<bool> {
+    /// How many times the rate of another implementation it is.
+    pub(crate) fn times(&self, rival: &Self) -> f64 {
+        rival.median / self.median
+    }
+
+    /// Whether the goal is reached; `None` if there is none, or what it is compared with is missing.
+    pub(crate) fn is_met(&self, raw: Option<&Self>, rival: Option<&Self>) -> Option<bool> {
         match self.side.goal {
+            Goal::AtLeastOfRivalsRate(goal) => Some(self.times(rival?) >= goal),
             Goal::AtLeastOfRawRate(goal) => Some(self.ratio(raw?) >= goal),
             Goal::AtMostOfRawTime(goal) => Some(self.ratio(raw?) <= goal),
             Goal::WithinMs(goal) => Some(self.median <= goal * 1e6),

@@ -77,6 +77,11 @@ impl Measured {
         self.find(&figure.side.bench, figure.side.raw.as_deref()?, &figure.side.case)
     }
 
+    /// Another implementation's figure that this one is compared with.
+    pub(crate) fn rival_of(&self, figure: &Figure) -> Option<&Figure> {
+        self.find(&figure.side.bench, figure.side.rival.as_deref()?, &figure.side.case)
+    }
+
     /// The figures of a bench, raw limits left out.
     pub(crate) fn of(&self, bench: &str) -> impl Iterator<Item = &Figure> {
         self.figures.iter().filter(move |figure| figure.side.bench == bench && !figure.is_raw())

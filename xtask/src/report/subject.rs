@@ -15,7 +15,7 @@ pub(crate) enum Backend {
     Zk,
     Raft,
     Memory,
-    /// No backend: the disk, the loopback.
+    /// No backend: the disk, the loopback, another implementation.
     Other(String),
 }
 
@@ -65,9 +65,9 @@ impl Subject {
     /// What follows the backend's name: `3 servers, tuned`.
     pub(crate) fn detail(&self) -> String {
         let what = match (&self.backend, self.servers) {
-            (Backend::Memory | Backend::Other(_), _) => return String::new(),
+            (Backend::Memory, _) | (Backend::Other(_), 1) => return String::new(),
             (Backend::Raft, 1) => "1 member".to_owned(),
-            (Backend::Raft, n) => format!("{n} members"),
+            (Backend::Raft | Backend::Other(_), n) => format!("{n} members"),
             (_, 1) => "1 server".to_owned(),
             (_, n) => format!("{n} servers"),
         };
@@ -94,6 +94,7 @@ mod tests {
             ("raft-3-raw", "Raft, 3 members"),
             ("memory", "memory"),
             ("loopback", "loopback"),
+            ("hashicorp-raft-3", "hashicorp-raft, 3 members"),
         ] {
             assert_eq!(Subject::parse(name).title(), title);
         }
