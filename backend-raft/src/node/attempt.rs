@@ -10,9 +10,9 @@ use openraft::{BasicNode, ChangeMembers};
 use openraft_rt::Instant as _;
 
 use super::acquaintance::recognise;
-use super::{office, register};
 use super::renewals::known_leader;
 use super::service::{Parts, fatal};
+use super::{office, register};
 use crate::network::{Change, Failure, Request, Response};
 use crate::state_machine::{Command, Member, Outcome, Stage};
 use crate::store::Incarnation;
