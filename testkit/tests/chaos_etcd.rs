@@ -6,7 +6,7 @@ mod ground;
 
 use testkit::ground::Backend;
 
-const FAULTS: [&str; 15] = [
+const FAULTS: [&str; 16] = [
     "kill-leader",
     "pause-leader",
     "cut-leader",
@@ -22,6 +22,7 @@ const FAULTS: [&str; 15] = [
     "lost-replies",
     "reorder",
     "end-waiter",
+    "suspend",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

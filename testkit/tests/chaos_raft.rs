@@ -5,7 +5,7 @@
 
 mod ground;
 
-const FAULTS: [&str; 15] = [
+const FAULTS: [&str; 16] = [
     "kill-leader",
     "pause-leader",
     "cut-leader",
@@ -21,6 +21,7 @@ const FAULTS: [&str; 15] = [
     "half-open",
     "lost-replies",
     "end-waiter",
+    "suspend",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ mod ground;
 
 use testkit::ground::Backend;
 
-const FAULTS: [&str; 16] = [
+const FAULTS: [&str; 17] = [
     "kill-leader",
     "pause-leader",
     "cut-leader",
@@ -23,6 +23,7 @@ const FAULTS: [&str; 16] = [
     "lost-replies",
     "delete-leader",
     "end-waiter",
+    "suspend",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

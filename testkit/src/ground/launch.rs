@@ -1,11 +1,14 @@
 //! How a worker's process is started, and what its environment makes of time.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{Clock, Worker};
 use crate::{contender::Mode, need, node::Launch, site::Site};
+
+/// The file name, after the worker's, of what holds back its clock.
+pub(crate) const SUSPEND_LIBRARY: &str = ".suspend.so";
 
 impl Worker {
     pub(super) fn launch(&self, clock: Clock) -> Result<Launch> {
@@ -46,10 +49,14 @@ impl Worker {
 
     fn environment(&self, clock: Clock) -> Result<Vec<(String, String)>> {
         let mut environment = vec![("RUST_LOG", "warn".to_owned())];
-        if clock != Clock::True {
-            let library = need::faketime().context("there is no libfaketime: cargo xtask setup")?;
-            environment.push(("LD_PRELOAD", library.display().to_string()));
-        }
+        let library = match clock {
+            Clock::True => None,
+            Clock::Rate(_) | Clock::Steppable => {
+                Some(need::faketime().context("there is no libfaketime: cargo xtask setup")?)
+            }
+            Clock::Suspendable => Some(self.suspend_library()?),
+        };
+        environment.extend(library.map(|library| ("LD_PRELOAD", library.display().to_string())));
         match clock {
             Clock::True => {}
             Clock::Rate(rate) => environment.push(("FAKETIME", format!("+0 x{rate}"))),
@@ -60,8 +67,25 @@ impl Worker {
                 // A wall clock can be set, the others cannot.
                 environment.push(("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()));
             }
+            Clock::Suspendable => {
+                self.has_slept(Duration::ZERO)?;
+                environment.push(("ELECTION_SUSPENDED", self.clock_file().display().to_string()));
+            }
         }
         Ok(environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// Compiles what holds back its clock. No tool that there is fakes `CLOCK_MONOTONIC` and not `CLOCK_BOOTTIME`.
+    fn suspend_library(&self) -> Result<PathBuf> {
+        let named = |ending: &str| self.settings.folder.join(format!("{}{ending}", self.id));
+        let (source, library) = (named(".suspend.c"), named(SUSPEND_LIBRARY));
+        fs::write(&source, include_str!("suspend.c"))?;
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+        let output = compiler.output().context("cannot run cc, which cargo needs as well")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}: {said}", source.display());
+        Ok(library)
     }
 
     pub(super) fn clock_file(&self) -> PathBuf {

@@ -23,6 +23,7 @@ mod stage;
 mod worker;
 
 pub use backend::Backend;
+pub(crate) use launch::SUSPEND_LIBRARY;
 pub use links::Links;
 pub use settings::{Programs, Settings};
 pub use stage::{Ground, Seat};

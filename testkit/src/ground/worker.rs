@@ -2,6 +2,8 @@
 
 use std::{
     fmt,
+    fs::OpenOptions,
+    io::Write,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -36,6 +38,8 @@ pub enum Clock {
     Rate(f64),
     /// Its wall clock can be stepped: see [`Worker::step_clock`].
     Steppable,
+    /// It can have slept: see [`Worker::has_slept`].
+    Suspendable,
 }
 
 /// A process that contends or observes on a host of its own, started again and again with the same id.
@@ -204,6 +208,19 @@ impl Worker {
         let fresh = file.with_extension("new");
         std::fs::write(&fresh, format!("{seconds:+}\n"))?;
         std::fs::rename(&fresh, &file).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Tells a [`Clock::Suspendable`] worker, while it is paused, that the time that it has slept since its start is so
+    /// long: its `CLOCK_MONOTONIC` and its timers have not gone on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the file that says so cannot be written.
+    pub fn has_slept(&self, slept: Duration) -> Result<()> {
+        let (file, ns) = (self.clock_file(), u64::try_from(slept.as_nanos())?);
+        // In place: the worker has mapped it.
+        let mut open = OpenOptions::new().write(true).create(true).truncate(false).open(&file)?;
+        open.write_all(&ns.to_ne_bytes()).with_context(|| format!("cannot write {}", file.display()))
     }
 
     /// Fails, with the end of its output, when it has ended by itself.

@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// How long a worker may take to get its turn: those before it hold for a few seconds each.
-const LEADS_WITHIN: Duration = Duration::from_secs(90);
+pub(super) const LEADS_WITHIN: Duration = Duration::from_secs(90);
 
 /// How far the rate that is seen may be from the one that is asked for: two looks at two clocks are not one.
 const TOLERANCE: f64 = 0.05;
 
 /// Starts a waiting worker anew, in good order, with that clock.
-async fn give(ground: &Ground, victim: &Victim, clock: Clock) -> Result<()> {
+pub(super) async fn give(ground: &Ground, victim: &Victim, clock: Clock) -> Result<()> {
     let worker = victim.worker(ground);
     worker.end().await?;
     worker.start(clock)

@@ -15,6 +15,7 @@ use super::{
     network::{Disturbed, Shape},
     pause::{PauseServers, PauseWorker},
     restart::RollingRestart,
+    suspend::Suspend,
     victim::Role,
 };
 use crate::{ground::Backend, need, need::Tool};
@@ -270,6 +271,13 @@ pub static KINDS: &[Kind] = &[
         (1.0, 2.0),
         "a leader's wall clock set an hour off, forward and back",
         |_| Box::new(Step::default()),
+    ),
+    kind(
+        "suspend",
+        Workers,
+        BEYOND,
+        "a leader's machine sleeps: its timers stand still, the boot clock does not",
+        |_| Box::new(Suspend::default()),
     ),
     only(
         Backend::Raft,

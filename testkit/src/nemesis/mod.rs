@@ -18,6 +18,7 @@ mod link;
 mod network;
 mod pause;
 mod restart;
+mod suspend;
 mod victim;
 
 pub use kinds::{Area, KINDS, Kind, all, find};

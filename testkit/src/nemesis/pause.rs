@@ -72,7 +72,7 @@ impl Nemesis for PauseServers {
 }
 
 /// By the kernel's account: the state is the word after the name in parentheses.
-fn is_stopped(pid: u32) -> bool {
+pub(super) fn is_stopped(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
