@@ -4,9 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
-use super::limits;
+use super::budget::Shares;
 use super::tls::Identity;
 use super::wire::Sender;
 use crate::types::NodeId;
@@ -67,13 +65,13 @@ pub(crate) struct Caller {
     pub(crate) sender: Sender,
     /// By what it is known.
     pub(crate) origin: Origin,
-    /// How many more requests of this origin may be under way in the log, over all its connections.
-    pub(crate) turns: Arc<Semaphore>,
+    /// What it shares with the other connections of this origin.
+    pub(crate) shares: Arc<Shares>,
 }
 
 impl Caller {
-    /// A caller that shares its turns with nobody yet.
+    /// A caller that shares with nobody yet.
     pub(crate) fn new(sender: Sender, origin: Origin) -> Self {
-        Self { sender, origin, turns: Arc::new(Semaphore::new(limits::TURNS_PER_ORIGIN)) }
+        Self { sender, origin, shares: Arc::default() }
     }
 }

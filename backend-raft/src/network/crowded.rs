@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -15,7 +15,11 @@ use super::channel::{CallError, Channel};
 use super::door::Door;
 use super::frame::{self, FrameReader};
 use super::greeting::Proof;
-use super::limits::{Connections, LISTS, MAX_MEMBER, REQUEST_BYTES, REQUESTS, SILENCE, STALLED, STREAMS};
+use super::key::SessionKey;
+use super::limits::{
+    ANSWER_BYTES, ANSWER_BYTES_PER_ORIGIN, Connections, LISTS, LISTS_PER_ORIGIN, MAX_MEMBER, REQUEST_BYTES,
+    REQUEST_BYTES_PER_ORIGIN, REQUESTS, SILENCE, STALLED, STREAMS,
+};
 use super::refusal::{Failure, Refused};
 use super::server::{Answer, Entrance, Handler, connection, serve};
 use super::tls::Security;
@@ -67,12 +71,19 @@ fn entrance(handler: &Arc<Slow>, limits: Connections) -> Entrance<Slow> {
     Entrance { handler: handler.clone(), security: Security::Plaintext, door: Door::new(limits) }
 }
 
+type Served = tokio::task::JoinHandle<std::io::Result<()>>;
+
 /// Serves one end of a pipe and gives the other.
-fn pipe(handler: &Arc<Slow>) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<std::io::Result<()>>) {
+fn pipe(handler: &Arc<Slow>) -> (tokio::io::DuplexStream, Served) {
+    pipe_from([127, 0, 0, 1], &Arc::new(entrance(handler, Connections::default())))
+}
+
+/// The same, from that address, through an entrance that others may use as well.
+fn pipe_from(address: [u8; 4], entrance: &Arc<Entrance<Slow>>) -> (tokio::io::DuplexStream, Served) {
     let (ours, theirs) = tokio::io::duplex(4096);
-    let entrance = entrance(handler, Connections::default());
+    let entrance = entrance.clone();
     let served = tokio::spawn(async move {
-        let from = [127, 0, 0, 1].into();
+        let from = address.into();
         let (knock, until) = (entrance.door.knock(from).unwrap(), tokio::time::Instant::now() + SILENCE);
         connection(theirs, Proof::address(from), knock, until, &entrance).await
     });
@@ -135,6 +146,97 @@ async fn lists_are_made_a_few_at_a_time_and_delay_nothing_else() {
         answered.unwrap().unwrap();
     }
     assert_eq!(handler.most.load(Ordering::SeqCst), LISTS + 1);
+}
+
+/// So many connections of one origin, and one of another.
+async fn crowd(count: usize) -> (Arc<Slow>, Vec<Channel>, Channel) {
+    let handler = Arc::new(Slow::default());
+    let entrance = Arc::new(entrance(&handler, Connections::default()));
+    let open = async |address| Channel::open(pipe_from(address, &entrance).0, &hello()).await.unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..count {
+        crowd.push(open([10, 0, 0, 1]).await);
+    }
+    (handler, crowd, open([10, 0, 0, 2]).await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_of_one_origin_are_a_few_however_many_connections_it_has() {
+    let (handler, crowd, other) = crowd(3 * LISTS_PER_ORIGIN).await;
+    let mut calls = JoinSet::new();
+    for channel in crowd.iter().chain([&other]) {
+        let channel = channel.clone();
+        calls.spawn(async move { channel.call(Request::Queue { election: "e".into() }).await });
+    }
+    while let Some(answered) = calls.join_next().await {
+        answered.unwrap().unwrap();
+    }
+    assert_eq!(handler.most.load(Ordering::SeqCst), LISTS_PER_ORIGIN + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_with_too_many_bytes_of_requests_is_told_so_and_goes_on_to_renew() {
+    let (handler, crowd, other) = crowd(REQUEST_BYTES_PER_ORIGIN / REQUEST_BYTES + 4).await;
+    let mut calls = JoinSet::new();
+    for channel in crowd.iter().flat_map(|channel| std::iter::repeat_n(channel, REQUEST_BYTES / 100_000)) {
+        let channel = channel.clone();
+        calls.spawn(async move { channel.call(read(100_000)).await });
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let renew = Request::Renew { session: 1, key: SessionKey::of(1) };
+    for channel in &crowd {
+        channel.call(renew.clone()).await.unwrap();
+    }
+    other.call(read(100_000)).await.unwrap();
+    let (mut served, mut refused) = (0, 0);
+    while let Some(answered) = calls.join_next().await {
+        match answered.unwrap() {
+            Ok(_) => served += 1,
+            Err(CallError::Failure(Failure::Full { what })) => {
+                refused += 1;
+                assert_eq!(
+                    what,
+                    "10.0.0.1 has 67108864 bytes of requests under way, the most it may: send fewer at once"
+                );
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(served > 0 && refused > 0, "{served} served, {refused} refused");
+    let most_bytes = handler.most_bytes.load(Ordering::SeqCst);
+    assert!(most_bytes <= REQUEST_BYTES_PER_ORIGIN + 100_000, "{most_bytes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_read_nothing_take_no_more_together_than_their_origin_may() {
+    let handler = Arc::new(Slow::default());
+    let entrance = Arc::new(entrance(&handler, Connections::default()));
+    let count = 2 * ANSWER_BYTES_PER_ORIGIN / ANSWER_BYTES;
+    let (mut crowd, mut served) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let (mut ours, ends) = pipe_from([10, 0, 0, 1], &entrance);
+        ours.write_all(&frame::encode(&hello()).unwrap()).await.unwrap();
+        for id in 0..100 {
+            ours.write_all(&frame::encode(&Up::Call { id, request: observe("large") }).unwrap())
+                .await
+                .unwrap();
+        }
+        crowd.push(ours);
+        served.push(ends);
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let share = |last| {
+        let origin = Origin::address([10, 0, 0, last].into());
+        entrance.door.admit(Sender::Client, origin).unwrap().1.shares
+    };
+    let large = frame::length(&Down::Item { id: 0, item: Item::View(large()) }).unwrap();
+    assert!(share(1).answers().take(large).now_or_never().is_none(), "all of it is taken");
+    assert!(share(2).answers().take(large).now_or_never().is_some());
+    // They are given up, and so is what they have taken.
+    for ends in served {
+        tokio::time::timeout(STALLED * 3, ends).await.unwrap().unwrap().unwrap_err();
+    }
+    assert!(share(1).answers().take(large).now_or_never().is_some());
 }
 
 #[tokio::test]

@@ -8,8 +8,9 @@
 //! | connections that have not greeted yet, in all and per address | a new one is closed |
 //! | new connections per address and second | a new one is closed |
 //! | requests and bytes under way per connection | its further ones wait in its own socket |
-//! | lists under way per connection | further ones wait |
-//! | bytes of long answers that wait to be written per connection | further ones wait before they are encoded |
+//! | bytes of requests under way per origin | a new one is refused, but for renewals |
+//! | lists under way per connection, and per origin | further ones wait |
+//! | bytes of long answers that wait to be written per connection, and per origin | further ones wait before they are encoded |
 //! | streams per connection | a new one is refused |
 //! | requests under way in the log, in all and per origin | they wait, first come first served |
 //!
@@ -29,6 +30,8 @@ pub(crate) const MAX_MEMBER: usize = 8 * 1024 * 1024;
 pub(crate) const BACKLOG: usize = 1024;
 /// The most bytes in the long frames of a connection that wait to be written.
 pub(crate) const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// The same of one client's origin. A connection that is not read gives its part back after [`STALLED`].
+pub(crate) const ANSWER_BYTES_PER_ORIGIN: usize = 64 * 1024 * 1024;
 /// The longest frame that does not count among them: it takes no more than the request or the stream that it answers,
 /// and a renewal's must not wait behind all the long ones.
 pub(crate) const SHORT: usize = 1024;
@@ -45,9 +48,13 @@ pub(crate) const STALLED: Duration = Duration::from_secs(10);
 pub(crate) const REQUESTS: usize = 1024;
 /// The most bytes in the requests of one client's connection at once.
 pub(crate) const REQUEST_BYTES: usize = 4 * 1024 * 1024;
+/// The same of one client's origin.
+pub(crate) const REQUEST_BYTES_PER_ORIGIN: usize = 64 * 1024 * 1024;
 /// The most lists of one connection that are made and not sent yet: queues, elections, the candidacies of a session. Each
 /// may have some MiB, and is made whole before its length is known.
 pub(crate) const LISTS: usize = 4;
+/// The same of one client's origin.
+pub(crate) const LISTS_PER_ORIGIN: usize = 16;
 /// The most streams of one connection.
 pub(crate) const STREAMS: usize = 16 * 1024;
 /// The most requests that wait for the log at once: it is what a renewal may find in front of it.

@@ -10,6 +10,7 @@
 //! take is bounded ([`limits`]), so that it takes nothing from the others. Frames that are ready at the same moment leave in one write, which is what makes a thousand small
 //! requests cheap; a gRPC stack costs several times as much per request and would need `protoc`.
 
+mod budget;
 mod caller;
 mod channel;
 #[cfg(test)]

@@ -1,19 +1,18 @@
 //! What a connection has to send: bounded in number and in bytes.
 
-use std::io;
-use std::sync::Arc;
-
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use std::io;
+use tokio::sync::mpsc;
 
+use super::budget::{Budget, Taken};
 use super::frame;
-use super::limits::{ANSWER_BYTES, BACKLOG, SHORT};
+use super::limits::{BACKLOG, SHORT};
 use super::wire::Down;
 
 /// A frame that waits to be written, and the room that it takes until then.
 pub(super) struct Outgoing {
     frame: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Taken>,
 }
 
 impl AsRef<[u8]> for Outgoing {
@@ -26,21 +25,21 @@ impl AsRef<[u8]> for Outgoing {
 #[derive(Clone)]
 pub(super) struct Outbox {
     frames: mpsc::Sender<Outgoing>,
-    /// What is left of [`ANSWER_BYTES`].
-    room: Arc<Semaphore>,
+    room: Budget,
 }
 
 impl Outbox {
-    /// An outbox, and where its frames come out.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Outgoing>) {
+    /// An outbox with so much room for long frames, and where its frames come out.
+    pub(super) fn new(room: Budget) -> (Self, mpsc::Receiver<Outgoing>) {
         let (frames, outgoing) = mpsc::channel(BACKLOG);
-        (Self { frames, room: Arc::new(Semaphore::new(ANSWER_BYTES)) }, outgoing)
+        (Self { frames, room }, outgoing)
     }
 
     /// Sends a message once there is room for it; an error if the connection is gone.
     pub(super) async fn send(&self, message: Down) -> io::Result<()> {
         // Before it is encoded: a message that waits shares its value with the state, a frame is a copy.
-        let room = self.room(frame::length(&message)?).await;
+        let length = frame::length(&message)?;
+        let room = if length > SHORT { Some(self.room.take(length).await) } else { None };
         let frame = frame::encode(&message)?;
         let sent = self.frames.send(Outgoing { frame, _room: room }).await;
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -51,13 +50,6 @@ impl Outbox {
         self.frames.try_send(Outgoing { frame: frame::encode(message)?, _room: None }).ok();
         Ok(())
     }
-
-    /// Waits for the room that a frame takes. The longest take all of it, and so get it in the end.
-    async fn room(&self, length: usize) -> Option<OwnedSemaphorePermit> {
-        let takes = u32::try_from(length.min(ANSWER_BYTES)).unwrap_or(u32::MAX);
-        // Never closed.
-        if length > SHORT { self.room.clone().acquire_many_owned(takes).await.ok() } else { None }
-    }
 }
 
 #[cfg(test)]
@@ -66,6 +58,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
+    use crate::network::limits::ANSWER_BYTES;
     use crate::network::wire::Item;
 
     fn message(bytes: usize) -> Down {
@@ -75,7 +68,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn long_frames_wait_for_room_before_they_are_encoded_and_short_ones_pass_them() {
         const COUNT: usize = 1000;
-        let (outbox, mut outgoing) = Outbox::new();
+        let (outbox, mut outgoing) = Outbox::new(Budget::new(ANSWER_BYTES, None));
         let mut sending = JoinSet::new();
         for _ in 0..COUNT {
             let outbox = outbox.clone();
@@ -99,7 +92,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_that_is_longer_than_all_the_room_is_sent_alone() {
-        let (outbox, mut outgoing) = Outbox::new();
+        let (outbox, mut outgoing) = Outbox::new(Budget::new(ANSWER_BYTES, None));
         outbox.send(message(2 * SHORT)).await.unwrap();
         let mut longest = std::pin::pin!(outbox.send(message(2 * ANSWER_BYTES)));
         assert!(longest.as_mut().now_or_never().is_none());

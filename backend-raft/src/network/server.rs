@@ -11,11 +11,11 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant as Moment, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::budget::{Budget, Taken};
 use super::caller::{Caller, Origin};
 use super::door::{Door, Knock, Line};
 use super::frame::{self, FrameReader};
@@ -166,7 +166,10 @@ where
         Sender::Member { .. } => limits::MAX_MEMBER,
         Sender::Client => limits::MAX_CLIENT,
     });
-    let (outbox, outgoing) = Outbox::new();
+    let (outbox, outgoing) = Outbox::new(match caller.sender {
+        Sender::Client => caller.shares.answers(),
+        Sender::Member { .. } => Budget::new(limits::ANSWER_BYTES, None),
+    });
     let pong = frame::encode(&Down::Pong)?;
     let mut writer = JoinSet::new();
     writer.spawn(frame::write_all(write, outgoing, Some((PONG_EVERY, pong))));
@@ -228,9 +231,9 @@ where
     R: AsyncRead + Unpin,
     H: Handler,
 {
-    let places = Arc::new(Semaphore::new(limits::REQUESTS));
-    let bytes = Arc::new(Semaphore::new(limits::REQUEST_BYTES));
-    let lists = Arc::new(Semaphore::new(limits::LISTS));
+    let places = Budget::new(limits::REQUESTS, None);
+    let bytes = Budget::new(limits::REQUEST_BYTES, None);
+    let lists = caller.shares.lists();
     let mut streams = Streams::default();
     while let Some(frame) = reader.next_frame(SILENCE).await? {
         while tasks.try_join_next().is_some() {}
@@ -257,29 +260,38 @@ where
                     Request::Queue { .. } | Request::Contests { .. } | Request::WatchSession { .. }
                 );
                 if is_stream && !streams.has_place() {
-                    metering::refused("streams");
-                    let what =
-                        format!("a connection has {} streams, the most it may: end some", limits::STREAMS);
-                    answer(id, Answer::Once(Err(Failure::Full { what })), None, outbox).await?;
+                    let most = limits::STREAMS;
+                    let what = format!("a connection has {most} streams, the most it may: end some");
+                    refuse(id, "streams", what, outbox).await?;
                     continue;
                 }
                 // What is beyond the bounds waits here, and so in the caller's own socket.
-                let place = room(&places, 1).await;
+                let place = places.take(1).await;
                 let room = match caller.sender {
-                    Sender::Client => room(&bytes, frame.len()).await,
+                    Sender::Client => Some(bytes.take(frame.len()).await),
                     // One batch of entries at a time, by Raft's own rules.
                     Sender::Member { .. } => None,
                 };
+                let counts = room.is_some() && !matches!(request, Request::Renew { .. });
+                let share = counts.then(|| caller.shares.request(frame.len()));
+                if let Some(None) = share {
+                    let (origin, most) = (&caller.origin, limits::REQUEST_BYTES_PER_ORIGIN);
+                    let what = format!(
+                        "{origin} has {most} bytes of requests under way, the most it may: send fewer at once"
+                    );
+                    refuse(id, "request_bytes", what, outbox).await?;
+                    continue;
+                }
                 let (handler, outbox, caller) = (handler.clone(), outbox.clone(), caller.clone());
                 let lists = is_list.then(|| lists.clone());
                 let task = tasks.spawn(async move {
                     let list = match lists {
-                        Some(lists) => lists.acquire_owned().await.ok(),
+                        Some(lists) => Some(lists.take(1).await),
                         None => None,
                     };
                     let answered = handler.handle(caller, request).await;
                     // Held until an answer is sent. A stream lives long, and has its own limit.
-                    let _held = Some((place, room)).filter(|_| matches!(answered, Answer::Once(_)));
+                    let _held = Some((place, room, share)).filter(|_| matches!(answered, Answer::Once(_)));
                     // Only fails when the connection is gone, and then nobody is left to be told.
                     answer(id, answered, list, &outbox).await.ok();
                 });
@@ -292,20 +304,14 @@ where
     Ok(())
 }
 
-/// Waits for room and takes it.
-async fn room(all: &Arc<Semaphore>, some: usize) -> Option<OwnedSemaphorePermit> {
-    let some = u32::try_from(some).unwrap_or(u32::MAX);
-    // Never closed; and a message is shorter than all the room there is.
-    all.clone().acquire_many_owned(some).await.ok()
+/// Answers that a limit is reached.
+async fn refuse(id: u64, limit: &'static str, what: String, outbox: &Outbox) -> io::Result<()> {
+    metering::refused(limit);
+    answer(id, Answer::Once(Err(Failure::Full { what })), None, outbox).await
 }
 
 /// Sends an answer, and gives `list` back once all that was made before anything was sent is on its way.
-async fn answer(
-    id: u64,
-    answer: Answer,
-    list: Option<OwnedSemaphorePermit>,
-    outbox: &Outbox,
-) -> io::Result<()> {
+async fn answer(id: u64, answer: Answer, list: Option<Taken>, outbox: &Outbox) -> io::Result<()> {
     match answer {
         Answer::Once(result) => outbox.send(Down::Reply { id, result }).await,
         Answer::Stream(mut items) => {

@@ -163,7 +163,7 @@ impl Clients {
     async fn turn(&self, caller: &Caller) -> Result<[OwnedSemaphorePermit; 2], Failure> {
         let closed = |_| fatal("it is shutting down");
         let turn = async {
-            let own = caller.turns.clone().acquire_owned().await.map_err(closed)?;
+            let own = caller.shares.turns.clone().acquire_owned().await.map_err(closed)?;
             Ok([own, self.turns.clone().acquire_owned().await.map_err(closed)?])
         };
         tokio::time::timeout(self.parts.patience, turn).await.unwrap_or_else(|_| {

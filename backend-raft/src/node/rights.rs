@@ -90,7 +90,12 @@ async fn who_has_no_turn_left_waits_and_the_others_do_not() {
     let caller = |last| Arc::new(Caller::new(Sender::Client, Origin::address([10, 0, 0, last].into())));
     let (busy, other) = (caller(1), caller(2));
     let open = |key| Request::Open { key: SessionKey::of(key), ttl_ms: 60_000 };
-    let all = busy.turns.acquire_many(u32::try_from(busy.turns.available_permits()).unwrap()).await.unwrap();
+    let all = busy
+        .shares
+        .turns
+        .acquire_many(u32::try_from(busy.shares.turns.available_permits()).unwrap())
+        .await
+        .unwrap();
     let refused = ask_as(&node, &busy, open(1)).await.unwrap_err();
     assert!(
         matches!(&refused, Failure::Full { what } if what.contains("10.0.0.1 has 256 requests")),
@@ -100,13 +105,13 @@ async fn who_has_no_turn_left_waits_and_the_others_do_not() {
     drop(all);
     ask_as(&node, &busy, open(1)).await.unwrap();
     // A caller that hangs up in the middle has its turn back when the write is done.
-    let left = busy.turns.available_permits();
+    let left = busy.shares.turns.available_permits();
     for key in 10..60 {
         let asked = ask_as(&node, &busy, open(key));
         tokio::time::timeout(Duration::from_micros(1), asked).await.ok();
     }
     let given_back = async {
-        while busy.turns.available_permits() < left {
+        while busy.shares.turns.available_permits() < left {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use election_core::clock::Instant;
-use tokio::sync::Semaphore;
 
+use super::budget::Shares;
 use super::caller::{Caller, Origin};
-use super::limits::{self, Connections};
+use super::limits::Connections;
 use super::refusal::Refused;
 use super::wire::Sender;
 use crate::metering;
@@ -38,7 +38,7 @@ struct Inside {
     clients: usize,
     per_origin: HashMap<Origin, usize>,
     per_member: HashMap<NodeId, usize>,
-    turns: HashMap<Origin, Weak<Semaphore>>,
+    shares: HashMap<Origin, Weak<Shares>>,
     swept_at: Option<Instant>,
 }
 
@@ -148,17 +148,17 @@ impl Door {
                 inside.clients += 1;
             }
         }
-        if inside.turns.len() > 2 * inside.per_origin.len() + 64 {
-            inside.turns.retain(|_, turns| turns.strong_count() > 0);
+        if inside.shares.len() > 2 * inside.per_origin.len() + 64 {
+            inside.shares.retain(|_, shares| shares.strong_count() > 0);
         }
-        let turns = inside.turns.get(&origin).and_then(Weak::upgrade);
-        let turns = turns.unwrap_or_else(|| {
-            let turns = Arc::new(Semaphore::new(limits::TURNS_PER_ORIGIN));
-            inside.turns.insert(origin.clone(), Arc::downgrade(&turns));
-            turns
+        let shares = inside.shares.get(&origin).and_then(Weak::upgrade);
+        let shares = shares.unwrap_or_else(|| {
+            let shares = Arc::default();
+            inside.shares.insert(origin.clone(), Arc::downgrade(&shares));
+            shares
         });
         let place = Place { door: self.clone(), sender, origin: origin.clone() };
-        Ok((place, Caller { sender, origin, turns }))
+        Ok((place, Caller { sender, origin, shares }))
     }
 }
 
@@ -225,8 +225,8 @@ impl Drop for Place {
                 discount(&mut inside.per_origin, &self.origin);
             }
         }
-        if inside.turns.get(&self.origin).is_some_and(|turns| turns.strong_count() == 0) {
-            inside.turns.remove(&self.origin);
+        if inside.shares.get(&self.origin).is_some_and(|shares| shares.strong_count() == 0) {
+            inside.shares.remove(&self.origin);
         }
     }
 }

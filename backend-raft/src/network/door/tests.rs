@@ -56,16 +56,16 @@ fn a_client_leaves_places_to_the_others_and_all_clients_leave_them_to_the_member
     drop((places, of_member));
     let inside = door.lock();
     assert_eq!((inside.clients, inside.per_origin.len(), inside.per_member.len()), (0, 0, 0));
-    assert!(inside.turns.len() <= 2, "those that nobody takes are forgotten later");
+    assert!(inside.shares.len() <= 2, "those that nobody takes are forgotten later");
 }
 
 #[test]
-fn connections_of_one_origin_share_their_turns() {
+fn connections_of_one_origin_share() {
     let door = Door::new(SMALL);
     let (_one, a) = door.admit(Sender::Client, Origin::Address(ip(1))).unwrap();
     let (_two, b) = door.admit(Sender::Client, Origin::Address(ip(1))).unwrap();
     let (_three, c) = door.admit(Sender::Client, Origin::Address(ip(2))).unwrap();
-    assert!(Arc::ptr_eq(&a.turns, &b.turns) && !Arc::ptr_eq(&a.turns, &c.turns));
+    assert!(Arc::ptr_eq(&a.shares, &b.shares) && !Arc::ptr_eq(&a.shares, &c.shares));
 }
 
 #[test]
