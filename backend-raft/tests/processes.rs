@@ -256,6 +256,21 @@ fn a_group_is_formed_in_any_order_with_one_missing_and_by_repeated_starts() {
     cluster.node(2).ready();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_who_is_waited_for_who_does_not_answer_and_when_it_does_again() {
+    let mut cluster = Cluster::prepare("profile=wan");
+    cluster.start_node(1);
+    cluster.logs_somewhere("waiting to form the group: 1 of its 3 members are there").await;
+    [2, 3].into_iter().for_each(|id| cluster.start_node(id));
+    assert!([1, 2, 3].map(|id| cluster.node(id).ready()).into_iter().all(|leader| leader > 0));
+    let leader = cluster.raft_leader();
+    let follower = (1..=3).find(|id| *id != leader).unwrap();
+    cluster.kill(follower);
+    cluster.logs_somewhere("a member does not answer the Raft leader").await;
+    cluster.start_node(follower);
+    cluster.logs_somewhere("a member answers the Raft leader again").await;
+}
+
 /// The Raft leader that is left alone goes on talking to its clients. Without a quorum it proves nothing to them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_raft_leader_without_a_quorum_renews_nobody() {

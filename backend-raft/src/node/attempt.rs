@@ -7,12 +7,11 @@ use election_core::clock::Instant;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{BasicNode, ChangeMembers};
-use openraft_rt::Instant as _;
 
 use super::acquaintance::recognise;
 use super::renewals::known_leader;
 use super::service::{Parts, fatal};
-use super::{office, register};
+use super::{attendance, office, register};
 use crate::network::{Change, Failure, Request, Response};
 use crate::state_machine::{Command, Member, Outcome, Stage};
 use crate::store::Incarnation;
@@ -20,8 +19,6 @@ use crate::types::NodeId;
 
 /// How long a node that is to be added may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A member that was not heard from for so long counts as down.
-const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// How long a node that learns may make no progress.
 const STALLED: Duration = Duration::from_secs(30);
 /// A learner that is no more than so many entries behind may vote.
@@ -264,7 +261,8 @@ impl Attempt<'_> {
             );
         }
         // The new one is asked for itself, a moment later.
-        let up: Vec<NodeId> = rest.iter().copied().filter(|id| Some(*id) == new || self.is_up(*id)).collect();
+        let is_up = |id| attendance::is_up(&self.parts.raft, id, self.parts.timing.election_max);
+        let up: Vec<NodeId> = rest.iter().copied().filter(|id| Some(*id) == new || is_up(*id)).collect();
         if force || up.len() > rest.len() / 2 {
             return Ok(());
         }
@@ -277,18 +275,6 @@ impl Attempt<'_> {
             up.len(),
             list(&down),
         ))
-    }
-
-    /// Whether a member has been heard from lately.
-    fn is_up(&self, id: NodeId) -> bool {
-        if id == self.parts.identity.node {
-            return true;
-        }
-        let metrics = self.parts.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let heard = metrics.heartbeat.as_ref().and_then(|heard| heard.get(&id)?.as_ref());
-        // A heartbeat that is late on a busy machine does not make a member a dead one.
-        heard.is_some_and(|heard| heard.elapsed() < HEARD_WITHIN.max(self.parts.timing.election_max * 2))
     }
 
     /// Gives the Raft leadership away, so that this member can be removed by the next leader, whom whoever asked is

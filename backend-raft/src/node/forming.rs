@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use election_core::clock::Instant;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use openraft::BasicNode;
@@ -23,6 +24,8 @@ use crate::types::{NodeId, Raft};
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The time between two rounds of questions.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How often the log says that this goes on.
+const SAY_EVERY: Duration = Duration::from_secs(5);
 
 /// What one round of questions found.
 #[derive(Debug, PartialEq, Eq)]
@@ -141,14 +144,27 @@ fn contradiction(
 pub(super) async fn form(raft: Raft, others: Others) -> Result<(), NodeError> {
     let list = others.peers.list();
     let majority = list.len() / 2 + 1;
+    let mut said = Instant::now();
     loop {
         if raft.is_initialized().await.map_err(NodeError::stopped)? {
             return Ok(());
         }
-        match others.ask().await? {
+        let found = others.ask().await?;
+        let is_time = Instant::now().saturating_duration_since(said) >= SAY_EVERY;
+        match found {
             Found::Pristine(count) if count >= majority => break,
-            Found::Pristine(_) | Found::Formed => tokio::time::sleep(PAUSE).await,
+            Found::Pristine(count) if is_time => {
+                tracing::info!("waiting to form the group: {count} of its {} members are there", list.len());
+            }
+            Found::Formed if is_time => {
+                tracing::info!("waiting for the Raft leader of the group, which has been formed, to call");
+            }
+            Found::Pristine(_) | Found::Formed => {}
         }
+        if is_time {
+            said = Instant::now();
+        }
+        tokio::time::sleep(PAUSE).await;
     }
     let nodes: BTreeMap<NodeId, BasicNode> =
         list.iter().map(|(id, address)| (*id, BasicNode::new(address))).collect();

@@ -19,6 +19,7 @@
 
 mod acquaintance;
 mod attempt;
+mod attendance;
 mod backups;
 mod boot;
 mod changes;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use election_core::clock::Instant;
 
+use super::attendance;
 use crate::config::RaftTiming;
 use crate::metering;
 use crate::state_machine::{Command, Replica, SessionId};
@@ -43,6 +44,7 @@ pub(crate) async fn run(raft: Raft, replica: Replica, timing: OfficeTiming, stop
                         () = stop.cancelled() => {}
                         () = deposed(&raft, leader, timing) => {}
                         () = expire(&raft, &replica, leader) => {}
+                        () = attendance::watch(&raft, timing.lease) => {}
                     }
                     replica.leave_office();
                     tracing::info!(node = raft.node_id(), %leader, "this node serves as Raft leader no longer");

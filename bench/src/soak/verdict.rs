@@ -89,16 +89,18 @@ impl History {
         self.median(|round| each(round.waiting, round.observing, round.load.observers))
     }
 
+    /// The measured rounds, in four parts.
+    fn quarters(&self) -> [&[Round]; 4] {
+        let rounds = self.measured();
+        [0, 1, 2, 3].map(|quarter| &rounds[rounds.len() * quarter / 4..rounds.len() * (quarter + 1) / 4])
+    }
+
     /// How much larger the process at rest is in the last quarter than in the first, had each quarter grown over the one
     /// before it like the median of them. A leak grows in all of them, a pool that fills late in one.
     #[must_use]
     pub fn growth(&self) -> f64 {
-        let rounds = self.measured();
-        let at_rest = |quarter: usize| {
-            let of = rounds.len() * quarter / 4..rounds.len() * (quarter + 1) / 4;
-            median(&rounds[of], |round| round.after.heap as f64)
-        };
-        let mut steps = [0, 1, 2].map(|quarter| at_rest(quarter + 1) - at_rest(quarter));
+        let at_rest = self.quarters().map(|rounds| median(rounds, |round| round.after.heap as f64));
+        let mut steps = [0, 1, 2].map(|quarter| at_rest[quarter + 1] - at_rest[quarter]);
         steps.sort_by(f64::total_cmp);
         3.0 * steps[1]
     }
@@ -163,12 +165,12 @@ impl History {
             ("open files", |footprint| footprint.files),
             ("threads", |footprint| footprint.threads),
         ] {
-            let rounds = self.measured();
-            let quarter = (rounds.len() / 4).max(1);
-            let least = |rounds: &[Round]| rounds.iter().map(|round| of(&round.after)).min();
-            // The least of a quarter: a blocking thread, or a file it has open, comes and goes.
-            let (first, last) = (least(&rounds[..quarter]), least(&rounds[rounds.len() - quarter..]));
-            ensure!(last <= first, "{what}: {first:?} in the first quarter, {last:?} in the last");
+            // The least of each quarter: a blocking thread, or a file it has open, comes and goes.
+            let least = self.quarters().map(|rounds| rounds.iter().map(|round| of(&round.after)).min());
+            ensure!(
+                !least.is_sorted_by(|a, b| a < b),
+                "{what}: no fewer than {least:?} in the four quarters"
+            );
         }
         println!("verdict: constant over {} rounds", self.len());
         Ok(())

@@ -10,6 +10,9 @@ use crate::{machine::Provided, run::Run, steps::Steps};
 /// Packages by the features they have in common: those are checked in one go.
 type Groups = BTreeMap<Vec<String>, Vec<String>>;
 
+/// Its features are chosen by those who test with it, and it is checked with them.
+const CHECKED_WITH_OTHERS: &str = "testkit";
+
 pub(super) fn all(steps: &mut Steps, provided: &Provided) {
     let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--keep-going"];
     steps.run("clippy, all features", || deny_warnings(provided, Run::cargo().args(all)));
@@ -39,7 +42,7 @@ fn group(packages: Vec<Package>) -> Groups {
     for mut package in packages {
         package.features.retain(|feature| feature != "default");
         package.features.sort();
-        if !package.features.is_empty() {
+        if !package.features.is_empty() && package.name != CHECKED_WITH_OTHERS {
             groups.entry(package.features).or_default().push(package.name);
         }
     }

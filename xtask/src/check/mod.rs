@@ -43,7 +43,8 @@ fn lock_file() -> Result<()> {
 /// When cargo-deny objects, or cannot be installed.
 pub(crate) fn deny() -> Result<()> {
     if on_path("cargo-deny").is_none() && !Run::cargo().args(["deny", "--version"]).try_quietly() {
-        Run::cargo().args(["install", "--locked", "cargo-deny"]).succeed()?;
+        // Not optimised: it is built once for one run of a second.
+        Run::cargo().args(["install", "--debug", "--locked", "cargo-deny"]).succeed()?;
     }
     Run::cargo()
         .args(["deny", "--all-features", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"])

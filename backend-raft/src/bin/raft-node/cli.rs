@@ -32,7 +32,7 @@ pub(crate) enum Command {
     ///
     /// Parameters of the URL: node, data, listen, join (yes, wait), replaces, cluster, profile (lan, default, wan),
     /// snapshot_every, keep_entries, ca, cert, key; and plaintext=yes for raft://, without TLS, beyond loopback
-    /// addresses. RUST_LOG sets what is logged to standard error (warn by default).
+    /// addresses. RUST_LOG sets what is logged to standard error (info,openraft=error by default).
     Run {
         /// rafts://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/raft&ca=ca.pem&cert=node-1.pem&key=node-1.key
         url: String,

@@ -8,7 +8,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::Done;
 
 pub(crate) async fn member(url: &str, metrics: Option<&str>) -> Done {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    // Of a member that is down openraft warns a hundred times a second.
+    let filter = filter.unwrap_or_else(|_| "info,openraft=error".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     // Before there is anything to measure.
     if let Some(address) = metrics {
