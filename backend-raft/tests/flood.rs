@@ -14,6 +14,7 @@ use common::{Cluster, soon};
 use backend_raft::RaftCoordinator;
 use election_core::{Candidate, Coordinator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 const TTL: Duration = Duration::from_secs(4);
@@ -70,8 +71,12 @@ async fn requests(to: String, target: u64, first: u64, answers: Arc<AtomicUsize>
     tokio::join!(sending, reading);
 }
 
+/// Each of them takes all that the machine has: side by side they would starve each other's groups.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_from_one_host_leaves_the_elections_of_the_others_alone() {
+    let _alone = ALONE.lock().await;
     let cluster = Cluster::start("profile=wan");
     let steady = Steady::lead(&cluster, cluster.client(TTL).await).await;
     let leader = cluster.raft_leader();
@@ -123,6 +128,7 @@ async fn observers_that_read_nothing_take_little_memory_and_are_told_everything_
     const OBSERVERS: usize = 4000;
     /// A copy of the value for each of them is four times as much.
     const MOST: u64 = 64 * 1024 * 1024;
+    let _alone = ALONE.lock().await;
     let mut cluster = Cluster::start("profile=wan");
     let (owner, neighbour) = (cluster.client(TTL).await, cluster.client(TTL).await);
     let leader = cluster.raft_leader();
@@ -188,6 +194,7 @@ async fn handshakes(to: String, ca: PathBuf, name: String, begun: Arc<AtomicUsiz
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_handshakes_leaves_the_elections_of_the_others_alone() {
+    let _alone = ALONE.lock().await;
     let cluster = Cluster::start_secure("profile=wan");
     let steady = Steady::lead(&cluster, cluster.client(TTL).await).await;
     let (leader, begun) = (cluster.raft_leader(), Arc::new(AtomicUsize::new(0)));
