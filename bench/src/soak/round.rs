@@ -129,7 +129,10 @@ impl Stage {
             tasks.spawn(async move {
                 let mut sender = Some(sender);
                 while let Some(event) = events.next().await {
-                    if let (Ok(LeaderEvent::Elected(_)), Some(sender)) = (event, sender.take()) {
+                    // The first may be `Disconnected`, on a busy machine.
+                    if let Ok(LeaderEvent::Elected(_)) = event
+                        && let Some(sender) = sender.take()
+                    {
                         let _ = sender.send(());
                     }
                 }
