@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::raw::{self, Hello, Request, Sender, Up};
 use common::steady::Steady;
-use common::{Cluster, soon};
+use common::{Cluster, proc_field, soon};
 
 use backend_raft::RaftCoordinator;
 use election_core::{Candidate, Coordinator};
@@ -118,9 +118,7 @@ async fn a_flood_from_one_host_leaves_the_elections_of_the_others_alone() {
 
 /// The resident memory of a process, in bytes.
 fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    proc_field(pid, "status", "VmRSS:") * 1024
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ mod common;
 use std::time::Duration;
 
 use backend_raft::{RaftConfig, RaftCoordinator};
-use common::{Cluster, soon};
+use common::{Cluster, proc_field, soon};
 use election_core::clock::Instant;
 use election_core::{Candidate, Coordinator, Leadership};
 use futures::StreamExt;
@@ -35,15 +35,11 @@ async fn lead(client: &RaftCoordinator, election: &str) -> Leadership {
 
 /// What a process takes: resident memory in KiB, processor time in ticks of 10 ms, bytes that it caused to be written.
 fn taken(pid: u32) -> (u64, u64, u64) {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
-    let field = |text: &str, name: &str| -> u64 {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
-    };
-    let stat = read("stat");
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let stat: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     let ticks = |place: usize| stat[place].parse::<u64>().unwrap();
-    (field(&read("status"), "VmRSS:"), ticks(11) + ticks(12), field(&read("io"), "write_bytes:"))
+    let field = |file, name| proc_field(pid, file, name);
+    (field("status", "VmRSS:"), ticks(11) + ticks(12), field("io", "write_bytes:"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::limits;
 
 /// What the connections of an origin share.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Shares {
     /// How many more requests may be under way in the log.
     pub(crate) turns: Arc<Semaphore>,

@@ -1,7 +1,8 @@
 //! What a connection has to send: bounded in number and in bytes.
 
-use bytes::Bytes;
 use std::io;
+
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::budget::{Budget, Taken};

@@ -32,6 +32,13 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
+/// What the kernel says of a process, by the name that the line begins with.
+pub(crate) fn proc_field(pid: u32, file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 /// The same with these certificates.
 pub(crate) fn secured(config: RaftConfig, files: &Files) -> RaftConfig {
     config.with_tls(&files.ca, &files.cert, &files.key)
