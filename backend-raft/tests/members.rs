@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::changing::{Contest, TTL, admin, candidate, until_it_is, until_it_listens};
+use common::changing::{Contest, TTL, admin, candidate, removed, until_it_is, until_it_listens};
 use common::steady::Steady;
 use common::{Cluster, soon};
 
@@ -202,8 +202,6 @@ async fn five_members_outlive_two() {
     leadership.check().unwrap();
     // Two of five are down: only one more may go.
     let up = cluster.running();
-    let left = soon("removed", admin.remove_member(other, false)).await.unwrap();
-    assert_eq!(left.len(), 4);
-    let left = soon("removed", admin.remove_member(leader, false)).await.unwrap();
-    assert_eq!(ids(&left), up);
+    assert_eq!(removed(&admin, other).await.len(), 4);
+    assert_eq!(ids(&removed(&admin, leader).await), up);
 }

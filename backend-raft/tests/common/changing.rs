@@ -43,6 +43,22 @@ pub(crate) async fn until_it_is(admin: &RaftAdmin, node: u64, role: Option<Role>
     .await;
 }
 
+/// Removes a member; asks again, as it is told to, while another change is under way. A node that joined asks for itself
+/// once more if the Raft leader died before it answered.
+pub(crate) async fn removed(admin: &RaftAdmin, node: u64) -> Vec<(u64, String)> {
+    soon("removed", async {
+        loop {
+            match admin.remove_member(node, false).await {
+                Err(error) if error.to_string().contains("ask again when it is done") => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                answer => return answer.unwrap(),
+            }
+        }
+    })
+    .await
+}
+
 /// Runs a node that must fail, and checks what it says.
 pub(crate) fn fails(cluster: &Cluster, url: &str, says: &str) {
     let mut process = cluster.start_url(url, "failing.log");
