@@ -1,4 +1,5 @@
-//! The compiler, clippy and rustdoc, for every feature alone, all together and none.
+//! The compiler, clippy and rustdoc: everything with all features and with the usual ones, and what users build with every
+//! feature alone and with none.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub(super) fn all(steps: &mut Steps, provided: &Provided) {
     if steps.any_failed() {
         return;
     }
+    let usual = ["clippy", "--workspace", "--all-targets"];
+    steps.run("clippy, default features", || deny_warnings(provided, Run::cargo().args(usual)));
     let mut groups = Groups::new();
     steps.run("which features there are", || {
         groups = group(metadata::packages()?);
@@ -49,9 +52,10 @@ fn group(packages: Vec<Package>) -> Groups {
     groups
 }
 
+/// Without the tests: what they depend on turns features on, which a user's build does without.
 fn alone(packages: &[String], feature: Option<&str>) -> Run {
     let packages = packages.iter().flat_map(|package| ["--package", package]);
-    let run = Run::cargo().args(["clippy", "--all-targets", "--no-default-features"]).args(packages);
+    let run = Run::cargo().args(["clippy", "--no-default-features"]).args(packages);
     run.args(feature.iter().flat_map(|feature| ["--features", feature]))
 }
 
