@@ -5,6 +5,7 @@
 //! thread of its own: so one thread that never ends starts all children.
 
 use std::{
+    fs::{self, DirEntry},
     io,
     process::{Child, Command, ExitStatus},
     sync::{
@@ -129,6 +130,19 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.kill();
     }
+}
+
+/// Whether every thread of a process has stopped, by the kernel's account: SIGSTOP takes its time. A process that is
+/// not there has not.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    // The state is the word after the name in parentheses.
+    let stopped = |thread: io::Result<DirEntry>| {
+        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        io::Result::Ok(stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    };
+    let Ok(mut threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.all(|thread| stopped(thread).unwrap_or(false))
 }
 
 /// The same command, through `setpriv`.

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bench::{clock, worker::Worker};
 use serde_json::Value;
 use testkit::net::Host;
+use testkit::process::is_stopped;
 
 use crate::record::{PATIENCE, Record, Who, number};
 
@@ -72,7 +73,7 @@ impl Candidate {
     pub(crate) fn stop(&mut self) -> Result<()> {
         self.worker()?.pause()?;
         let (pid, asked) = (self.who()?.pid, clock::now_ns());
-        while !has_stopped(pid)? {
+        while !is_stopped(pid) {
             ensure!(clock::since(asked) < PATIENCE, "candidate {} does not stop", self.id);
             thread::sleep(Duration::from_millis(1));
         }
@@ -163,15 +164,4 @@ impl Candidate {
         let lines: Vec<&str> = log.lines().skip(from).collect();
         format!("--- candidate {}\n{}", self.id, lines.join("\n"))
     }
-}
-
-/// Whether every thread has, by the kernel's account: the state is the word after the name in parentheses.
-fn has_stopped(pid: u32) -> Result<bool> {
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let stat = fs::read_to_string(thread?.path().join("stat"))?;
-        if !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -1,7 +1,5 @@
 //! SIGSTOP, and SIGCONT some time later, of workers and of servers.
 
-use std::fs;
-
 use anyhow::Result;
 use async_trait::async_trait;
 use rand::rngs::StdRng;
@@ -11,7 +9,7 @@ use super::{
     kill::{Which, aim_at},
     victim::{Role, Victim},
 };
-use crate::{ground::Ground, history::Effect};
+use crate::{ground::Ground, history::Effect, process::is_stopped};
 
 /// Pauses a worker.
 pub(super) struct PauseWorker {
@@ -69,10 +67,4 @@ impl Nemesis for PauseServers {
         }
         Ok(Exercise::when(stopped, "it was not stopped"))
     }
-}
-
-/// By the kernel's account: the state is the word after the name in parentheses.
-pub(super) fn is_stopped(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use super::{
     Aim, Exercise, Nemesis, Struck,
     clock::{LEADS_WITHIN, give},
-    pause::is_stopped,
     victim::{Role, Victim},
 };
 use crate::{
     ground::{Clock, Ground, SUSPEND_LIBRARY, Worker},
     history::Stamp,
     poll::until,
+    process::is_stopped,
 };
 
 /// How long a process may take to stop or to go on, once it was told to.
