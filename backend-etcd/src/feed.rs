@@ -15,7 +15,7 @@ use crate::requests;
 use crate::servers::{Bound, Servers};
 use crate::watch::{Extent, Hub, Notice, Spec};
 
-/// How many records are read with their values: 32 of the largest fit in the 4 MiB that a client decodes.
+/// How many records are read with their values: 32 of the largest are 2 MiB.
 const WITH_VALUES: i64 = 32;
 
 /// An interruption shorter than this (a failover to another server) is none that observers need to know.
@@ -241,6 +241,7 @@ fn disconnect(views: &watch::Sender<View>, since: Instant) {
 mod tests {
     use super::*;
     use election_core::clock::BootClock;
+    use futures::{StreamExt, stream};
     use testkit::etcd::{Etcd, EtcdAdmin};
     use testkit::need::{self, Tool};
 
@@ -337,6 +338,21 @@ mod tests {
         rig.put("b", &[0; 65_536]).await;
         rig.says_deleted(&["a"], gone);
         assert_eq!(rig.next_leader().await, "c");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_queue_whose_names_alone_are_six_megabytes_is_read() {
+        let Some(mut rig) = Rig::new().await else { return };
+        rig.put("a", b"small").await;
+        let (rest, key) = ("x".repeat(1_000), |i| format!("b-{i:04}-"));
+        let keys = (0..6_000).map(|i| key(i) + &rest);
+        let put = |name: String| {
+            let rig = &rig;
+            async move { rig.put(&name, b"").await }
+        };
+        stream::iter(keys).map(put).buffer_unordered(64).collect::<Vec<_>>().await;
+        rig.says.send(Notice::Watching(0)).unwrap();
+        assert_eq!(rig.next_leader().await, "a");
     }
 
     #[tokio::test(flavor = "multi_thread")]

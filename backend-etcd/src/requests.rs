@@ -15,6 +15,10 @@ use crate::servers::{Bound, Servers};
 /// etcd's default for `--max-txn-ops`: so many comparisons or operations fit in one transaction.
 pub(crate) const MAX_TXN_OPS: usize = 128;
 
+/// The largest answer that is taken, in bytes; gRPC's own limit is 4 MiB. One renewal may rewrite 128 records of 64 KiB
+/// in one revision, which a watch tells in one answer. It is also the names of 100,000 candidates of one election.
+pub(crate) const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
 /// The record right ahead of a candidate's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ahead {
@@ -257,7 +261,8 @@ pub(crate) async fn txn(
 ) -> Result<TxnResponse> {
     servers
         .call(operation, bound, |client| {
-            let (mut kv, txn) = (client.kv_client(), txn.clone());
+            let mut kv = client.kv_client().max_decoding_message_size(MAX_ANSWER);
+            let txn = txn.clone();
             async move { kv.txn(txn).await }
         })
         .await

@@ -8,11 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::error;
+use crate::requests::MAX_ANSWER;
 use crate::servers::Servers;
-
-/// The largest answer that is taken, in bytes. One renewal may rewrite 128 records of 64 KiB in one revision, which
-/// comes in one answer; what is larger was piled up on a slow link, and the stream is better opened anew.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 enum Request {
     Watch(Vec<u8>, WatchOptions),
