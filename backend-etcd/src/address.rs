@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use election_core::backend::url;
 use election_core::{Error, Result};
 
 use crate::BACKEND;
@@ -47,8 +47,8 @@ impl fmt::Debug for Secret {
 }
 
 impl Address {
-    pub(crate) fn parse(url: &str) -> Result<Self> {
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| invalid("the URL has no scheme"))?;
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| invalid("the URL has no scheme"))?;
         let secure = match scheme {
             "etcd" => false,
             "etcds" => true,
@@ -66,9 +66,9 @@ impl Address {
         };
         let hosts = hosts.split(',').map(host).collect::<Result<Vec<_>>>()?;
         let mut parameters = Parameters::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.set(name, decode(value)?)?;
+        for parameter in url::parameters(query) {
+            let (name, value) = parameter.map_err(ours)?;
+            parameters.set(name, value)?;
         }
         let tls = parameters.tls(secure)?;
         parameters.config.validate()?;
@@ -89,14 +89,10 @@ impl Parameters {
     fn set(&mut self, name: &str, value: String) -> Result<()> {
         match name {
             "root" => self.config.root = value,
-            "ttl" => self.config.ttl = duration(name, &value)?,
-            "margin" => self.config.margin = Some(duration(name, &value)?),
-            "timeout" => self.config.timeout = duration(name, &value)?,
-            "drift" => {
-                self.config.drift = value.parse().map_err(|_| {
-                    invalid(format!("drift is {value:?}: give a number, 0.01 for one percent"))
-                })?;
-            }
+            "ttl" => self.config.ttl = url::duration(name, &value).map_err(ours)?,
+            "margin" => self.config.margin = Some(url::duration(name, &value).map_err(ours)?),
+            "timeout" => self.config.timeout = url::duration(name, &value).map_err(ours)?,
+            "drift" => self.config.drift = url::part(name, &value).map_err(ours)?,
             "ca" => self.ca = Some(value.into()),
             "cert" => self.cert = Some(value.into()),
             "key" => self.key = Some(value.into()),
@@ -139,15 +135,19 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::invalid_config(message).backend(BACKEND)
 }
 
+fn ours(error: Error) -> Error {
+    error.backend(BACKEND)
+}
+
 fn credentials(text: &str) -> Result<(String, Secret)> {
     let (user, password) = text
         .split_once(':')
         .ok_or_else(|| invalid("the URL names a user without a password: give user:password@"))?;
-    let user = decode(user)?;
+    let user = url::decode("user", user).map_err(ours)?;
     if user.is_empty() {
         return Err(invalid("the user name in the URL is empty: give user:password@"));
     }
-    Ok((user, Secret(decode(password)?)))
+    Ok((user, Secret(url::decode("password", password).map_err(ours)?)))
 }
 
 fn host(text: &str) -> Result<String> {
@@ -181,41 +181,10 @@ fn host(text: &str) -> Result<String> {
     }
 }
 
-fn duration(name: &str, text: &str) -> Result<Duration> {
-    let wrong = || invalid(format!("{name} is {text:?}: give a number and a unit (500ms, 5s, 1m)"));
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    match &text[digits..] {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(wrong),
-        _ => Err(wrong()),
-    }
-}
-
-/// Percent-decoding; a `+` stays a `+`, as passwords have them.
-fn decode(text: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let value = rest
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .ok_or_else(|| invalid("the URL has a '%' without two hexadecimal digits: write it as %25"))?;
-        bytes.push(value);
-        rest = &rest[2..];
-    }
-    String::from_utf8(bytes).map_err(|_| invalid("the URL has a part that is no UTF-8 once decoded"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -244,7 +213,7 @@ mod tests {
     fn what_is_wrong_is_named_and_no_secret_is_shown() {
         for (url, says) in [
             ("etcd://h?tll=5s", "unknown parameter \"tll\""),
-            ("etcd://h?ttl=5", "ttl is \"5\": give a number and a unit"),
+            ("etcd://h?ttl=5", "ttl is \"5\": give a whole number and its unit"),
             ("etcd://h?ttl=-1s", "ttl is \"-1s\""),
             ("etcd://h?ttl=0s", "ttl is 0ns"),
             ("etcd://h?timeout=99999999999999999999s", "timeout is"),
@@ -261,7 +230,7 @@ mod tests {
             ("etcds://h", "needs ca=FILE"),
             ("etcds://h?ca=/x&cert=/y", "key= is not"),
             ("etcd://hunter2@h", "a user without a password"),
-            ("etcd://u:hunter2%zz@h", "a '%' without two"),
+            ("etcd://u:hunter2%zz@h", "password is not percent-encoded"),
             ("etcd://:hunter2@h", "the user name in the URL is empty"),
             ("etcd://u:hunter2@h?x=hunter2", "unknown parameter \"x\""),
         ] {

@@ -1,9 +1,9 @@
 //! `rafts://h1:7001,h2:7001,h3:7001?node=1&data=/var/lib/x&ca=ca.pem&cert=node-1.pem&key=node-1.key`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use election_core::Result;
+use election_core::backend::url;
+use election_core::{Error, Result};
 
 use crate::config::{Join, NodeConfig, Profile, RaftConfig, invalid};
 use crate::transport::{TlsFiles, Transport};
@@ -33,11 +33,11 @@ impl RaftConfig {
     ///
     /// # Errors
     /// [`Kind::InvalidConfig`](election_core::Kind::InvalidConfig), naming the parameter and what it may be.
-    pub fn from_url(url: &str) -> Result<Self> {
-        let (secure, rest) = match url.split_once("://") {
+    pub fn from_url(text: &str) -> Result<Self> {
+        let (secure, rest) = match text.split_once("://") {
             Some(("raft", rest)) => (false, rest),
             Some(("rafts", rest)) => (true, rest),
-            _ => return invalid(format!("{url:?} does not begin with raft:// or rafts://")),
+            _ => return invalid(format!("{text:?} does not begin with raft:// or rafts://")),
         };
         let (members, query) = rest.split_once('?').unwrap_or((rest, ""));
         let members = members.trim_end_matches('/').split(',').filter(|member| !member.is_empty());
@@ -45,23 +45,22 @@ impl RaftConfig {
         let mut node = None;
         let mut ttl = None;
         let mut drift = None;
-        let mut of_node: Vec<(String, String)> = Vec::new();
-        let mut of_transport: Vec<(String, String)> = Vec::new();
-        for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "node" => node = Some(number(&key, &value)?),
+        let mut of_node = Vec::new();
+        let mut of_transport = Vec::new();
+        for parameter in url::parameters(query) {
+            let (key, value) = parameter.map_err(ours)?;
+            match key {
+                "node" => node = Some(number(key, &value)?),
                 "data" | "listen" | "snapshot_every" | "keep_entries" | "join" | "replaces" => {
-                    of_node.push((key.into_owned(), value.into_owned()));
+                    of_node.push((key, value));
                 }
-                "ca" | "cert" | "key" | "plaintext" => {
-                    of_transport.push((key.into_owned(), value.into_owned()));
-                }
-                "cluster" => config.cluster = value.into_owned(),
+                "ca" | "cert" | "key" | "plaintext" => of_transport.push((key, value)),
+                "cluster" => config.cluster = value,
                 "profile" => config = config.with_profile(profile(&value)?),
-                "ttl" => ttl = Some(duration(&key, &value)?),
-                "drift" => drift = Some(part(&key, &value)?),
-                "patience" => config.patience = duration(&key, &value)?,
-                other => return invalid(format!("{url:?} has the parameter {other:?}: known are {KNOWN}")),
+                "ttl" => ttl = Some(url::duration(key, &value).map_err(ours)?),
+                "drift" => drift = Some(url::part(key, &value).map_err(ours)?),
+                "patience" => config.patience = url::duration(key, &value).map_err(ours)?,
+                other => return invalid(format!("{text:?} has the parameter {other:?}: known are {KNOWN}")),
             }
         }
         // After the profile, wherever it stands in the URL.
@@ -78,7 +77,7 @@ impl RaftConfig {
     }
 }
 
-fn embedded(id: Option<u64>, parameters: Vec<(String, String)>) -> Result<Option<NodeConfig>> {
+fn embedded(id: Option<u64>, parameters: Vec<(&str, String)>) -> Result<Option<NodeConfig>> {
     let Some(id) = id else {
         return match parameters.first() {
             None => Ok(None),
@@ -90,10 +89,10 @@ fn embedded(id: Option<u64>, parameters: Vec<(String, String)>) -> Result<Option
     let mut node = NodeConfig::new(id, PathBuf::new());
     let mut replaces = None;
     for (key, value) in parameters {
-        match key.as_str() {
+        match key {
             "data" => node.data = value.into(),
             "listen" => node.listen = Some(value),
-            "replaces" => replaces = Some(number(&key, &value)?),
+            "replaces" => replaces = Some(number(key, &value)?),
             "join" => {
                 node.join = match value.as_str() {
                     "no" => Join::Form,
@@ -102,8 +101,8 @@ fn embedded(id: Option<u64>, parameters: Vec<(String, String)>) -> Result<Option
                     other => return invalid(format!("join is {other:?}: give yes, wait or no")),
                 }
             }
-            "snapshot_every" => node.snapshot_every = number(&key, &value)?,
-            _ => node.keep_entries = number(&key, &value)?,
+            "snapshot_every" => node.snapshot_every = number(key, &value)?,
+            _ => node.keep_entries = number(key, &value)?,
         }
     }
     match (replaces, node.join) {
@@ -116,11 +115,11 @@ fn embedded(id: Option<u64>, parameters: Vec<(String, String)>) -> Result<Option
     Ok(Some(node))
 }
 
-fn transport(secure: bool, parameters: Vec<(String, String)>) -> Result<Transport> {
+fn transport(secure: bool, parameters: Vec<(&str, String)>) -> Result<Transport> {
     let mut files = TlsFiles { ca: PathBuf::new(), cert: PathBuf::new(), key: PathBuf::new() };
     let mut plaintext = false;
     for (key, value) in parameters {
-        match (key.as_str(), value.as_str()) {
+        match (key, value.as_str()) {
             ("plaintext", "yes") if secure => {
                 return invalid(
                     "plaintext=yes is for raft://: take it out, or give raft:// for rafts://".into(),
@@ -154,28 +153,17 @@ fn profile(value: &str) -> Result<Profile> {
 }
 
 fn number(key: &str, value: &str) -> Result<u64> {
-    value.parse().or_else(|_| invalid(format!("{key} is {value:?}: give a whole number")))
+    url::number(key, value, "give a whole number").map_err(ours)
 }
 
-fn part(key: &str, value: &str) -> Result<f64> {
-    value.parse().or_else(|_| invalid(format!("{key} is {value:?}: give a part of one, as in 0.01")))
-}
-
-/// Reads `400ms`, `5s` or `2m`.
-fn duration(key: &str, value: &str) -> Result<Duration> {
-    let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = &value[digits.len()..];
-    let read = digits.parse::<u64>().ok().and_then(|count| match unit {
-        "ms" => Some(Duration::from_millis(count)),
-        "s" => Some(Duration::from_secs(count)),
-        "m" => count.checked_mul(60).map(Duration::from_secs),
-        _ => None,
-    });
-    read.map_or_else(|| invalid(format!("{key} is {value:?}: give a number and ms, s or m, as in 400ms")), Ok)
+fn ours(error: Error) -> Error {
+    error.backend("raft")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -216,11 +204,11 @@ mod tests {
 
     #[test]
     fn tls_has_its_files() {
-        let url = "rafts://h1:1?ca=/c.pem&cert=%2Fx%20y.pem&key=/k.pem";
-        let files = TlsFiles { ca: "/c.pem".into(), cert: "/x y.pem".into(), key: "/k.pem".into() };
+        let url = "rafts://h1:1?ca=/c.pem&cert=%2Fx%20y+.pem&key=/k.pem";
+        let files = TlsFiles { ca: "/c.pem".into(), cert: "/x y+.pem".into(), key: "/k.pem".into() };
         let config = RaftConfig::from_url(url).unwrap();
         assert_eq!(config.transport, Transport::Tls(files));
-        assert_eq!(config, RaftConfig::new(["h1:1"]).with_tls("/c.pem", "/x y.pem", "/k.pem"));
+        assert_eq!(config, RaftConfig::new(["h1:1"]).with_tls("/c.pem", "/x y+.pem", "/k.pem"));
     }
 
     #[test]

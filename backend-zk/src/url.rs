@@ -1,10 +1,10 @@
 //! `zk://…` by hand: a host list is no authority that a URL library accepts.
 
-use std::time::Duration;
-
-use election_core::Result;
+use election_core::backend::url;
+use election_core::{Error, Result};
 
 use crate::config::{Config, Credentials, invalid};
+use crate::error::BACKEND;
 
 pub(crate) fn parse(text: &str) -> Result<Config> {
     let rest = match text.split_once("://") {
@@ -28,24 +28,20 @@ pub(crate) fn parse(text: &str) -> Result<Config> {
         credentials: userinfo.map(credentials).transpose()?,
         ..Config::default()
     };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        set(&mut config, name, &decode(name, value)?)?;
+    for parameter in url::parameters(query) {
+        let (name, value) = parameter.map_err(ours)?;
+        set(&mut config, name, value)?;
     }
     Ok(config)
 }
 
-fn set(config: &mut Config, name: &str, value: &str) -> Result<()> {
+fn set(config: &mut Config, name: &str, value: String) -> Result<()> {
     match name {
-        "timeout" => config.timeout = duration(name, value)?,
-        "connect_timeout" => config.connect_timeout = duration(name, value)?,
-        "margin" => config.margin = Some(duration(name, value)?),
-        "root" => config.root = value.to_owned(),
-        "drift" => {
-            config.drift = value
-                .parse()
-                .map_err(|_| invalid(format!("drift is {value:?}: give a number such as 0.01")))?;
-        }
+        "timeout" => config.timeout = url::duration(name, &value).map_err(ours)?,
+        "connect_timeout" => config.connect_timeout = url::duration(name, &value).map_err(ours)?,
+        "margin" => config.margin = Some(url::duration(name, &value).map_err(ours)?),
+        "root" => config.root = value,
+        "drift" => config.drift = url::part(name, &value).map_err(ours)?,
         _ => {
             return Err(invalid(format!(
                 "unknown parameter {name:?} in the URL: known are timeout, root, connect_timeout, drift, margin"
@@ -80,45 +76,18 @@ fn credentials(userinfo: &str) -> Result<Credentials> {
     let (user, password) = userinfo
         .split_once(':')
         .ok_or_else(|| invalid("the credentials have no password: give user:password@ before the hosts"))?;
+    let decode = |name, text| url::decode(name, text).map_err(ours);
     Ok(Credentials { user: decode("user", user)?, password: decode("password", password)? })
 }
 
-/// A number and its unit.
-fn duration(name: &str, text: &str) -> Result<Duration> {
-    let wrong =
-        || invalid(format!("{name} is {text:?}: give a whole number and its unit, as 200ms, 6s or 1m"));
-    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(at);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(wrong),
-        _ => Err(wrong()),
-    }
-}
-
-/// Percent-decoding. The message shows the name only: the text may be a password.
-fn decode(name: &str, text: &str) -> Result<String> {
-    let wrong = || invalid(format!("{name} is not percent-encoded UTF-8: write %25 for a percent sign"));
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (digits, tail) = rest.split_at_checked(2).ok_or_else(wrong)?;
-        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
-        rest = tail;
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
+fn ours(error: Error) -> Error {
+    error.backend(BACKEND)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use election_core::Kind;
 

@@ -5,6 +5,9 @@
 //!   sent; it closes the session in the service and opens another one after an end.
 //! - [`Leadership::new`](crate::Leadership::new) with its [`Release`].
 //! - [`Sequence`]: what every observe stream passes through.
+//! - [`url`]: what is the same in every backend's URL.
+
+pub mod url;
 
 use crate::event::{Leader, LeaderEvent};
 use crate::token::FencingToken;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use election::backend::url::encode;
 use election::{Backoff, Coordinator};
-use url::form_urlencoded;
 
 use super::args::{Args, Backend};
 use crate::clock;
@@ -61,11 +61,11 @@ fn raft_url(args: &Args) -> Result<String> {
         args.endpoints.len()
     );
     let folder = args.data_dir.as_ref().context("a raft node needs --data-dir, a folder of its own")?;
-    let (endpoints, node, folder) = (args.endpoints.join(","), place + 1, encoded(folder));
-    let mut url = match args.tls_dir.as_deref().map(encoded) {
+    let (endpoints, node, folder) = (args.endpoints.join(","), place + 1, encoded(folder)?);
+    let mut url = match args.tls_dir.as_deref().map(encoded).transpose()? {
         Some(tls) => format!(
             "rafts://{endpoints}?node={node}&data={folder}\
-             &ca={tls}%2Fca.pem&cert={tls}%2Fnode-{node}.pem&key={tls}%2Fnode-{node}.key"
+             &ca={tls}/ca.pem&cert={tls}/node-{node}.pem&key={tls}/node-{node}.key"
         ),
         // Whoever measures that chooses a network where it does no harm.
         None => format!("raft://{endpoints}?node={node}&data={folder}&plaintext=yes"),
@@ -79,8 +79,9 @@ fn raft_url(args: &Args) -> Result<String> {
 }
 
 /// A path as a part of a URL.
-fn encoded(path: &Path) -> String {
-    form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect()
+fn encoded(path: &Path) -> Result<String> {
+    let path = path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))?;
+    Ok(encode(path))
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
             ("zk cycle --endpoints a:1,b:2 --ttl-ms 200", "zk://a:1,b:2?timeout=200ms"),
             (
                 "raft candidate --endpoints a:1,b:2 --id 1 --data-dir /x%y",
-                "raft://a:1,b:2?node=2&data=%2Fx%25y&plaintext=yes",
+                "raft://a:1,b:2?node=2&data=/x%25y&plaintext=yes",
             ),
             (
                 "raft candidate --endpoints a:1 --id 0 --data-dir x --ttl-ms 100",
@@ -106,7 +107,7 @@ mod tests {
             (
                 "raft candidate --endpoints a:1,b:2 --id 1 --data-dir x --tls-dir t/l",
                 "rafts://a:1,b:2?node=2&data=x\
-                 &ca=t%2Fl%2Fca.pem&cert=t%2Fl%2Fnode-2.pem&key=t%2Fl%2Fnode-2.key",
+                 &ca=t/l/ca.pem&cert=t/l/node-2.pem&key=t/l/node-2.key",
             ),
         ] {
             let line = format!("driver {line} --election e");

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use election::backend::url;
 use rand::Rng;
 
 use crate::billing::cli::{Backend, RunArgs};
@@ -119,7 +120,7 @@ impl Home {
                 let members = self.raft_members(args)?.join(",");
                 let encode = |path: PathBuf| -> anyhow::Result<String> {
                     let path = path.to_str().context("the data directory's path is not UTF-8")?;
-                    Ok(url::form_urlencoded::byte_serialize(path.as_bytes()).collect())
+                    Ok(url::encode(path))
                 };
                 workers
                     .map(|worker| {
