@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use testkit::{WorkDir, ports::Port};
 
+use crate::rig::Setting;
 use crate::worker::Worker;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/hashicorp");
@@ -42,15 +43,17 @@ impl Rival {
 
     /// Its subject in the figures.
     #[must_use]
-    pub fn subject(members: usize) -> String {
-        format!("hashicorp-raft-{members}")
+    pub fn subject(setting: Setting) -> String {
+        format!("hashicorp-raft-{}", setting.servers)
     }
 
-    /// Builds it, starts that many members, and waits until the first leads.
+    /// Builds it, starts as many members, and waits until the first leads. Without a disk they keep their logs in the
+    /// library's own store in memory.
     ///
     /// # Errors
     /// When it cannot be built, or does not start; the message has what the compiler or the member said.
-    pub async fn start(members: usize) -> Result<Self> {
+    pub async fn start(setting: Setting) -> Result<Self> {
+        let members = setting.servers;
         let folder = WorkDir::new("rival-")?;
         let program = build(folder.path())?;
         let ports: Vec<Port> = (0..members).map(|_| Port::lease()).collect::<Result<_>>()?;
@@ -58,6 +61,7 @@ impl Rival {
         let addresses: Vec<String> = addresses.collect();
         let start = |i: usize| {
             let data = folder.path().join(i.to_string()).display().to_string();
+            let data = if setting.diskless { "memory".to_owned() } else { data };
             Worker::start(&program, &[vec![i.to_string(), data], addresses.clone()].concat())
         };
         let mut members: Vec<Worker> = (0..members).map(start).collect::<Result<_>>()?;
@@ -89,12 +93,16 @@ fn build(folder: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::Backend;
 
     #[tokio::test]
     async fn three_members_acquire_and_release() {
         if Rival::is_here() {
-            let mut rival = Rival::start(3).await.unwrap();
-            assert!(rival.rounds(2, 3).await.unwrap() > Duration::ZERO);
+            let setting = Setting { servers: 3, ..Setting::single(Backend::Raft) };
+            for setting in [Some(setting), setting.diskless()].into_iter().flatten() {
+                let mut rival = Rival::start(setting).await.unwrap();
+                assert!(rival.rounds(2, 3).await.unwrap() > Duration::ZERO);
+            }
         }
     }
 }

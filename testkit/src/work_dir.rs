@@ -14,6 +14,9 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use tempfile::TempDir;
 
+/// Where Linux has a file system in memory.
+const MEMORY: &str = "/dev/shm";
+
 /// Beside the folders of the processes, for those that outlive theirs: no process removes what is in it.
 const KEPT: &str = "kept";
 
@@ -30,9 +33,29 @@ impl WorkDir {
     ///
     /// When the temporary folder of the system cannot be written to.
     pub fn new(prefix: &str) -> Result<Self> {
+        Self::within(home()?, prefix)
+    }
+
+    /// The same in memory, where a flush to disk costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is no file system in memory: see [`has_memory`](Self::has_memory).
+    pub fn in_memory(prefix: &str) -> Result<Self> {
+        static HOME: OnceLock<Result<Home, String>> = OnceLock::new();
+        Self::within(home_in(&HOME, Path::new(MEMORY))?, prefix)
+    }
+
+    /// Whether the system has a file system in memory.
+    #[must_use]
+    pub fn has_memory() -> bool {
+        Path::new(MEMORY).is_dir()
+    }
+
+    fn within(home: &Path, prefix: &str) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(prefix).disable_cleanup(env::var_os("TESTKIT_KEEP").is_some());
-        let folder = builder.tempdir_in(home()?).context("cannot create a temporary folder")?;
+        let folder = builder.tempdir_in(home).context("cannot create a temporary folder")?;
         Ok(Self { folder })
     }
 
@@ -66,15 +89,19 @@ struct Home {
 
 fn home() -> Result<&'static Path> {
     static HOME: OnceLock<Result<Home, String>> = OnceLock::new();
-    match HOME.get_or_init(|| make_home().map_err(|error| format!("{error:#}"))) {
+    home_in(&HOME, &env::temp_dir())
+}
+
+fn home_in(home: &'static OnceLock<Result<Home, String>>, place: &Path) -> Result<&'static Path> {
+    match home.get_or_init(|| make_home(place).map_err(|error| format!("{error:#}"))) {
         Ok(home) => Ok(&home.folder),
         Err(message) => Err(anyhow!("{message}")),
     }
 }
 
-fn make_home() -> Result<Home> {
+fn make_home(place: &Path) -> Result<Home> {
     let user = rustix::process::getuid().as_raw();
-    let root = env::temp_dir().join(format!("election-testkit-{user}"));
+    let root = place.join(format!("election-testkit-{user}"));
     fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
     // Between the creation of a folder and the lock in it, another process must not take the folder for an orphan.
     let gate = File::options().create(true).append(true).open(root.join("gate"))?;

@@ -1,7 +1,8 @@
 // A member of a group of github.com/hashicorp/raft with BoltDB, for comparison with ours: the same work through a state
 // machine as small as it can be, a map from an election's name to its holder.
 //
-//	peer ID FOLDER ADDRESS...     ID counts from 0; the member 0 becomes the leader of the group
+//	peer ID FOLDER ADDRESS...     ID counts from 0; the member 0 becomes the leader of the group;
+//	                              the folder "memory" is none: the log is kept in memory
 //
 // It says {"ev":"ready"} when it can take work, which only the leader does. A line `rounds C N` on its input makes C
 // goroutines acquire and release an election of their own N times each; it answers {"ev":"result","elapsed_ns":NS}.
@@ -75,10 +76,7 @@ func run(args []string) error {
 		// So that the first one stands first, and leads.
 		config.HeartbeatTimeout, config.ElectionTimeout = 20*time.Second, 20*time.Second
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	store, err := raftboltdb.NewBoltStore(filepath.Join(folder, "raft.db"))
+	store, err := open(folder)
 	if err != nil {
 		return err
 	}
@@ -129,6 +127,22 @@ func run(args []string) error {
 		fmt.Printf("{\"ev\":\"result\",\"elapsed_ns\":%d}\n", elapsed.Nanoseconds())
 	}
 	return lines.Err()
+}
+
+// Store is what both of the library's stores are.
+type Store interface {
+	raft.LogStore
+	raft.StableStore
+}
+
+func open(folder string) (Store, error) {
+	if folder == "memory" {
+		return raft.NewInmemStore(), nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	return raftboltdb.NewBoltStore(filepath.Join(folder, "raft.db"))
 }
 
 // rounds lets every candidate acquire and release as often as told, side by side, and says how long that took.

@@ -27,11 +27,12 @@ impl Group {
     /// Reserves the addresses. Nothing is started before somebody wants to be a member.
     pub(super) fn new(setting: Setting) -> Result<Self> {
         let ports = (0..setting.servers).map(|_| Port::lease()).collect::<Result<_>>()?;
+        let folder = if setting.diskless { WorkDir::in_memory } else { WorkDir::new };
         Ok(Self {
             workers: Mutex::default(),
             fast: setting.fast,
             ports,
-            folder: WorkDir::new("bench-raft-")?,
+            folder: folder("bench-raft-")?,
             certificates: RaftCertificates::new(setting.servers)?,
         })
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use testkit::WorkDir;
 use testkit::need::{self, Tool};
 use testkit::{etcd::EtcdOptions, zk::ZkOptions};
 
@@ -66,19 +67,29 @@ pub struct Setting {
     pub servers: usize,
     /// Whether the servers are tuned for a fast failover.
     pub fast: bool,
+    /// Whether what is written to disk goes to memory instead.
+    pub diskless: bool,
 }
 
 impl Setting {
     /// One server with default settings.
     #[must_use]
     pub fn single(backend: Backend) -> Self {
-        Self { backend, servers: 1, fast: false }
+        Self { backend, servers: 1, fast: false, diskless: false }
     }
 
     /// The same, tuned.
     #[must_use]
     pub fn fast(self) -> Self {
         Self { fast: true, ..self }
+    }
+
+    /// The same without a disk, which shows what the disk costs. Only our own group is asked for that, where the system
+    /// has a file system in memory.
+    #[must_use]
+    pub fn diskless(self) -> Option<Self> {
+        let possible = self.backend.is_embedded() && WorkDir::has_memory();
+        possible.then_some(Self { diskless: true, ..self })
     }
 
     /// The smallest TTL that such servers grant.
@@ -117,6 +128,7 @@ impl Setting {
             Backend::Memory => String::new(),
             Backend::Etcd => format!("ttl={ttl}ms"),
             Backend::Zk => format!("timeout={ttl}ms"),
+            Backend::Raft if self.diskless => format!("ttl={ttl}ms, mutual TLS, data in memory (tmpfs)"),
             Backend::Raft => format!("ttl={ttl}ms, mutual TLS"),
         }
     }

@@ -51,9 +51,8 @@ pub(crate) fn missing(question: &Question, measured: &Measured) -> Vec<String> {
         if question.bench == "raw" {
             return None;
         }
-        let expected = Backend::CHOICES.iter().filter(|backend| panel.raft || **backend != Backend::Raft);
         let absent: Vec<&str> =
-            expected.filter(|backend| !there.contains(backend)).map(Backend::name).collect();
+            panel.of.iter().filter(|backend| !there.contains(backend)).map(Backend::name).collect();
         (!absent.is_empty()).then(|| format!("{} ({})", panel.title, absent.join(", ")))
     };
     question.panels.iter().filter_map(missing).collect()

@@ -3,6 +3,7 @@
 use super::{
     figure::{Cost, Figure, Held},
     load::Measured,
+    subject::Backend,
     unit::Unit,
 };
 
@@ -27,8 +28,8 @@ pub(crate) struct Panel {
     pub(crate) measure: Measure,
     pub(crate) unit: Unit,
     pub(crate) better: Better,
-    /// Whether there can be such a figure of embedded Raft.
-    pub(crate) raft: bool,
+    /// Of whom there can be such a figure.
+    pub(crate) of: &'static [Backend],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,19 +57,26 @@ impl Reading {
 
 impl Panel {
     const fn time(title: &'static str, case: &'static str) -> Self {
-        Self { title, case, measure: time, unit: Unit::Time, better: Better::Less, raft: true }
+        Self { title, case, measure: time, unit: Unit::Time, better: Better::Less, of: &Backend::CHOICES }
     }
 
     const fn rate(title: &'static str, case: &'static str) -> Self {
-        Self { title, case, measure: rate, unit: Unit::PerSecond, better: Better::More, raft: true }
+        Self {
+            title,
+            case,
+            measure: rate,
+            unit: Unit::PerSecond,
+            better: Better::More,
+            of: &Backend::CHOICES,
+        }
     }
 
     const fn cost(title: &'static str, case: &'static str, measure: Measure, unit: Unit) -> Self {
-        Self { title, case, measure, unit, better: Better::Less, raft: true }
+        Self { title, case, measure, unit, better: Better::Less, of: &Backend::CHOICES }
     }
 
-    const fn not_of_raft(self) -> Self {
-        Self { raft: false, ..self }
+    const fn of(self, of: &'static [Backend]) -> Self {
+        Self { of, ..self }
     }
 
     pub(crate) fn is_case(&self, case: &str) -> bool {
@@ -142,7 +150,7 @@ pub(crate) const QUESTIONS: &[Question] = &[
         panels: &[
             Panel::time("The process crashes", "crash"),
             Panel::time("The process is paused", "pause"),
-            Panel::time("Its links are cut", "cut link").not_of_raft(),
+            Panel::time("Its links are cut", "cut link").of(&Backend::SERVERS),
             Panel::time("It ends cleanly", "clean exit"),
         ],
         one_axis: false,
@@ -166,13 +174,16 @@ pub(crate) const QUESTIONS: &[Question] = &[
         text: "Campaign, win, resign, again and again: so many candidates side by side on one session, each in an election \
                of its own. The raw limit is the same records created and deleted through the same client library (Raft: \
                one entry appended and flushed by a majority). hashicorp-raft is that library of Go with BoltDB, where it \
-               could be built: as many processes, without TLS, an entry to acquire and one to release.",
+               could be built: as many processes, without TLS, an entry to acquire and one to release. Without a disk, its log is \
+               in its own store in memory, and ours in a file system in memory.",
         bench: "cycle",
         panels: &[
             Panel::rate("1 candidate", "1"),
             Panel::rate("8 candidates", "8"),
             Panel::rate("64 candidates", "64"),
             Panel::rate("512 candidates", "512"),
+            Panel::rate("1 candidate, without a disk", "1 without a disk").of(&[Backend::Raft]),
+            Panel::rate("64 candidates, without a disk", "64 without a disk").of(&[Backend::Raft]),
         ],
         one_axis: false,
     },
@@ -185,9 +196,9 @@ pub(crate) const QUESTIONS: &[Question] = &[
         bench: "cycle",
         panels: &[
             Panel::cost("Requests for a campaign and a resignation", "1", requests, Unit::Count)
-                .not_of_raft(),
-            Panel::cost("Flushes to disk, 1 candidate", "1", fsyncs, Unit::Count).not_of_raft(),
-            Panel::cost("Flushes to disk, 64 candidates", "64", fsyncs, Unit::Count).not_of_raft(),
+                .of(&Backend::SERVERS),
+            Panel::cost("Flushes to disk, 1 candidate", "1", fsyncs, Unit::Count).of(&Backend::SERVERS),
+            Panel::cost("Flushes to disk, 64 candidates", "64", fsyncs, Unit::Count).of(&Backend::SERVERS),
             Panel::cost("Processor time, 64 candidates", "64", cpu, Unit::Time),
         ],
         one_axis: false,
@@ -231,7 +242,7 @@ pub(crate) const QUESTIONS: &[Question] = &[
             Panel::rate("Won and given back, 10,000 at a time", "10000"),
             Panel::cost("Memory for each of 10,000 held", "10000", bytes, Unit::Bytes),
             Panel::cost("Requests per second while 10,000 are held", "10000", idle_requests, Unit::Count)
-                .not_of_raft(),
+                .of(&Backend::SERVERS),
             Panel::cost("Processor time per second meanwhile", "10000", idle_cpu, Unit::Time),
             Panel::cost("The same with a single election", "1", idle_cpu, Unit::Time),
         ],

@@ -23,6 +23,9 @@ impl Backend {
     /// Those that a chooser chooses from.
     pub(crate) const CHOICES: [Self; 3] = [Self::Etcd, Self::Zk, Self::Raft];
 
+    /// Those with servers of their own.
+    pub(crate) const SERVERS: [Self; 2] = [Self::Etcd, Self::Zk];
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Etcd => "etcd",
