@@ -75,6 +75,12 @@ impl Hub {
     /// Watches an election, whose present state is `view`.
     pub(crate) fn watch_election(&mut self, election: &str, view: View) -> watch::Receiver<View> {
         if let Some(views) = self.elections.get(election) {
+            // Nobody need be woken: it is what they know, and true up to a later entry. Whoever has read the election
+            // since it last changed waits for a view that is not older.
+            views.send_if_modified(|known| {
+                known.at = view.at;
+                false
+            });
             return views.subscribe();
         }
         // An election that never changes tells nobody that its last observer has left. Looked for when their number
@@ -145,6 +151,15 @@ mod tests {
         }
         assert!(hub.elections.contains_key("kept"));
         drop(kept);
+    }
+
+    #[test]
+    fn who_watches_what_others_watch_already_is_told_as_of_now() {
+        let mut hub = Hub::default();
+        let first = hub.watch_election("e", View { at: 1, leader: None });
+        let later = hub.watch_election("e", View { at: 9, leader: None });
+        assert_eq!(later.borrow().at, 9);
+        assert!(!first.has_changed().unwrap());
     }
 
     #[test]
