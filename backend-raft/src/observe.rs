@@ -111,9 +111,14 @@ impl Observatory {
     }
 }
 
+/// Observers are to know soon that the group is back.
+fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(2), Duration::from_millis(100))
+}
+
 /// Follows an election for all observers of the process, for as long as it is wanted.
 async fn follow(group: &Group, election: &ElectionName, known: &watch::Sender<Known>, patience: Duration) {
-    let mut backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100));
+    let mut backoff = backoff();
     let mut leader = group.leader_changes();
     loop {
         let request = Request::Observe { election: election.as_str().into() };
@@ -159,6 +164,7 @@ struct Observer {
 
 impl Observer {
     async fn next(&mut self) -> LeaderEvent {
+        let mut backoff = backoff();
         loop {
             let event = match &mut self.following {
                 None => self.first().await,
@@ -175,6 +181,10 @@ impl Observer {
             };
             if let Some(event) = self.sequence.admit(event) {
                 return event;
+            }
+            // A refusal comes at once, and comes again.
+            if self.following.is_none() {
+                tokio::time::sleep(backoff.next_delay()).await;
             }
         }
     }
@@ -214,4 +224,36 @@ fn to_event(view: View) -> LeaderEvent {
         let token = FencingToken::new(leader.token);
         LeaderEvent::Elected(Leader { id: leader.id, value: leader.value, token })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::network::{Refused, Security, testing};
+
+    #[tokio::test]
+    async fn whoever_is_turned_away_asks_with_pauses() {
+        let said = Arc::new(AtomicUsize::new(0));
+        let counts = said.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter("backend_raft::observe=debug").with_writer(move || {
+                counts.fetch_add(1, Ordering::Relaxed);
+                std::io::sink()
+            });
+        let _logging = tracing::subscriber::set_default(subscriber.finish());
+        let refused = Refused::Cluster { theirs: "b".into(), ours: "a".into() };
+        let members = [(1, testing::refusing(refused).await)].into();
+        let group = Group::new("a", &members, None, Duration::from_secs(1), &Security::Plaintext);
+        let stop = CancellationToken::new();
+        let observatory = Arc::new(Observatory::new(Arc::new(group), Duration::from_secs(1), stop));
+        let mut events = observatory.observe(ElectionName::new("e").unwrap(), Arc::new(()));
+        let first = events.next().await.unwrap().unwrap();
+        assert!(matches!(first, LeaderEvent::Disconnected { .. }), "{first:?}");
+        let quiet = tokio::time::timeout(Duration::from_millis(500), events.next()).await;
+        assert!(quiet.is_err(), "one outage is one event");
+        let asked = said.load(Ordering::Relaxed);
+        assert!((2..50).contains(&asked), "asked {asked} times");
+    }
 }

@@ -1,7 +1,9 @@
 //! Proving, again and again, that a session lives.
 
-use election_core::Loss;
+use std::time::Duration;
+
 use election_core::clock::Instant;
+use election_core::{Backoff, Loss};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
@@ -9,13 +11,17 @@ use crate::metering;
 use crate::network::{CallError, Failure, Group, Request, Response};
 use crate::session::Session;
 
+/// The longest pause between two attempts that were refused.
+const MOST_PATIENT: Duration = Duration::from_millis(500);
+
 /// Renews for as long as the session lives.
 pub(crate) async fn keep(group: &Group, session: &Session) {
-    let mut next = Instant::now() + session.timing.renew_every;
+    let mut sent = session.opened;
     loop {
+        let next = sent + session.timing.renew_every;
         tokio::time::sleep(next.saturating_duration_since(Instant::now())).await;
-        let Some(sent) = prove_once(group, session).await else { return };
-        next = sent + session.timing.renew_every;
+        let Some(proven) = prove_once(group, session).await else { return };
+        sent = proven;
     }
 }
 
@@ -31,6 +37,8 @@ async fn prove_once(group: &Group, session: &Session) -> Option<Instant> {
         (sent, group.call(request, session.timing.ttl).await)
     };
     let mut attempts = FuturesUnordered::from_iter([attempt()]);
+    let mut backoff =
+        Backoff::new(Duration::from_millis(4), MOST_PATIENT.min(session.timing.attempt_timeout));
     loop {
         let overtake = tokio::time::sleep(session.timing.attempt_timeout);
         let answered = tokio::select! {
@@ -60,8 +68,81 @@ async fn prove_once(group: &Group, session: &Session) -> Option<Instant> {
             (_, Err(error)) => tracing::debug!(%error, "a renewal failed"),
         }
         if attempts.is_empty() {
-            // The group has been searched, with pauses, for a whole TTL.
+            // Refusals come at once: the group has not been searched, with pauses, for a whole TTL.
+            tokio::time::sleep(backoff.next_delay()).await;
             attempts.push(attempt());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use election_core::Timing;
+    use election_core::backend::SessionState;
+    use election_core::clock::BootClock;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::network::{Security, SessionKey, testing};
+    use crate::registry::Registry;
+
+    /// A session whose opening was answered late.
+    fn session(age: Duration, timing: Timing) -> Session {
+        let opened = Instant::now() - age;
+        Session {
+            id: 1,
+            key: SessionKey::of(1),
+            opened,
+            state: SessionState::new(Arc::new(BootClock), opened + timing.validity()),
+            candidacies: Registry::default(),
+            timing,
+            patience: timing.ttl,
+        }
+    }
+
+    async fn group_of(
+        answers: impl Fn(Request) -> Result<Response, Failure> + Send + Sync + 'static,
+    ) -> Group {
+        let members = [(1, testing::answering(answers).await)].into();
+        Group::new("election", &members, None, Duration::from_secs(1), &Security::Plaintext)
+    }
+
+    #[tokio::test]
+    async fn a_session_that_was_opened_late_is_renewed_at_once() {
+        let timing = Timing::for_ttl(Duration::from_secs(60));
+        let (asked, mut renewals) = mpsc::unbounded_channel();
+        let group = group_of(move |_| {
+            asked.send(()).ok();
+            Ok(Response::Renewed(true))
+        })
+        .await;
+        let session = session(timing.validity() - Duration::from_secs(10), timing);
+        tokio::select! {
+            () = keep(&group, &session) => panic!("it lives"),
+            renewed = renewals.recv() => renewed.unwrap(),
+            // It is valid for so long.
+            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("not renewed"),
+        }
+    }
+
+    #[tokio::test]
+    async fn renewals_that_are_refused_are_tried_with_pauses() {
+        let timing = Timing::for_ttl(Duration::from_secs(60));
+        let (asked, mut renewals) = mpsc::unbounded_channel();
+        let group = group_of(move |_| {
+            asked.send(()).ok();
+            Err(Failure::NotNow { why: "not now".into() })
+        })
+        .await;
+        let session = session(timing.renew_every, timing);
+        let kept = tokio::time::timeout(Duration::from_millis(500), keep(&group, &session)).await;
+        assert!(kept.is_err());
+        let mut tries = 0;
+        while renewals.try_recv().is_ok() {
+            tries += 1;
+        }
+        assert!((2..50).contains(&tries), "tried {tries} times");
     }
 }

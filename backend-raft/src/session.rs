@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     /// What shows that it is ours.
     pub(crate) key: SessionKey,
+    /// When the request that opened it was sent: the first proof.
+    pub(crate) opened: Instant,
     /// Until when it is proven.
     pub(crate) state: Arc<SessionState>,
     pub(crate) candidacies: Registry,
@@ -191,6 +193,7 @@ impl Keeper {
                         return Arc::new(Session {
                             id: session,
                             key,
+                            opened: sent,
                             state,
                             candidacies: Registry::default(),
                             timing: self.timing,

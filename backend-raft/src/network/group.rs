@@ -1,6 +1,6 @@
 //! A client's view of the group: it finds the Raft leader and asks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -223,7 +223,7 @@ impl Group {
         found.mark_unchanged();
         let mut target = self.leader.load(Ordering::Relaxed);
         let mut backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(50));
-        let (mut tried, mut refusals) = (0, 0);
+        let (mut tried, mut refused) = (0, BTreeSet::new());
         loop {
             tried += 1;
             let left = patience.saturating_sub(Instant::now().saturating_duration_since(started));
@@ -269,8 +269,9 @@ impl Group {
                 | CallError::Timeout(_) => *maybe_done = true,
                 CallError::Refused(Refused::Unable { .. } | Refused::Full { .. }) => {}
                 CallError::Refused(_) | CallError::Tls(_) => {
-                    refusals += 1;
-                    hopeless = refusals >= members;
+                    // One alone may be the one that is wrong.
+                    refused.insert(target);
+                    hopeless = self.roster().keys().all(|member| refused.contains(member));
                 }
             }
             self.doubt(target, next);
@@ -305,4 +306,47 @@ fn forward(mut stream: super::server::ItemStream) -> Items {
         }
     });
     Items::local(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::network::testing;
+    use crate::state_machine::View;
+
+    fn read() -> Request {
+        Request::Read { election: "e".into() }
+    }
+
+    fn elsewhere() -> Refused {
+        Refused::Cluster { theirs: "b".into(), ours: "a".into() }
+    }
+
+    fn group(members: Vec<String>) -> Group {
+        let members = (1..).zip(members).collect();
+        Group::new("a", &members, None, Duration::from_secs(1), &Security::Plaintext)
+    }
+
+    #[tokio::test]
+    async fn a_member_that_turns_us_away_does_not_speak_for_the_others() {
+        let asked = AtomicUsize::new(0);
+        // There is no leader yet, for longer than it takes to be turned away as often as there are members.
+        let electing = move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+            0..10 => Err(Failure::NotLeader { leader: None }),
+            _ => Ok(Response::View(View { at: 1, leader: None })),
+        };
+        let group = group(vec![testing::refusing(elsewhere()).await, testing::answering(electing).await]);
+        group.call(read(), Duration::from_secs(30)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn to_be_turned_away_by_all_is_told_at_once() {
+        let group = group(vec![testing::refusing(elsewhere()).await, testing::refusing(elsewhere()).await]);
+        let asked =
+            tokio::time::timeout(Duration::from_secs(10), group.call(read(), Duration::from_secs(3600)));
+        let error = asked.await.expect("it is hopeless").unwrap_err();
+        assert!(matches!(error.last, CallError::Refused(Refused::Cluster { .. })), "{error}");
+    }
 }

@@ -36,6 +36,8 @@ pub(crate) mod mangle;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use caller::{Caller, Origin};
