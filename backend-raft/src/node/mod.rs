@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`boot`] | opens the store, starts everything, forms the group; ends it in the right order |
 //! | [`service`] | answers requests of members |
+//! | [`arriving`] | puts together the snapshot that the Raft leader sends |
 //! | [`clients`] | answers requests of clients |
 //! | [`seal`] | to whom a session belongs |
 //! | [`office`] | notices when this node becomes, or stops being, the Raft leader; expires sessions |
@@ -18,6 +19,7 @@
 //! | [`status`] | says how the node is |
 
 mod acquaintance;
+mod arriving;
 mod attempt;
 mod attendance;
 mod backups;

@@ -1,16 +1,15 @@
 //! Answers requests to a node: of members here, of clients in [`Clients`].
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use election_core::clock::Instant;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use openraft::raft::TransferLeaderRequest;
 
 use super::acquaintance::recognise;
+use super::arriving::Arriving;
 use super::changes::Changes;
 use super::clients::Clients;
 use super::renewals::Renewals;
@@ -22,9 +21,6 @@ use crate::network::{
 use crate::state_machine::{Replica, Stage};
 use crate::store::{Identity as Own, Incarnation, LogStore};
 use crate::types::{NodeId, Raft, Snapshot};
-
-/// The largest snapshot that is accepted.
-const MAX_SNAPSHOT: usize = 1024 * 1024 * 1024;
 
 pub(super) type Reply = Result<Response, Failure>;
 
@@ -53,8 +49,7 @@ pub(crate) struct Parts {
 pub(crate) struct Service {
     parts: Arc<Parts>,
     clients: Clients,
-    /// Snapshots that are arriving, by sender.
-    arriving: Mutex<HashMap<NodeId, BytesMut>>,
+    arriving: Mutex<Arriving>,
 }
 
 pub(super) fn fatal(error: impl std::fmt::Display) -> Failure {
@@ -135,28 +130,8 @@ impl Service {
     }
 
     async fn snapshot(&self, sender: NodeId, part: SnapshotPart) -> Reply {
-        let whole = {
-            let mut arriving = self.arriving.lock().unwrap_or_else(PoisonError::into_inner);
-            let snapshot = arriving.entry(sender).or_default();
-            if part.offset == 0 {
-                snapshot.clear();
-            }
-            if part.offset != snapshot.len() as u64 || snapshot.len() + part.bytes.len() > MAX_SNAPSHOT {
-                let (offset, held) = (part.offset, snapshot.len());
-                arriving.remove(&sender);
-                return Err(Failure::Forbidden {
-                    why: format!(
-                        "a part of a snapshot at {offset}, after {held} bytes: they come in order, and {MAX_SNAPSHOT} \
-                         bytes are the most"
-                    ),
-                });
-            }
-            snapshot.extend_from_slice(&part.bytes);
-            if !part.last {
-                return Ok(Response::Done);
-            }
-            arriving.remove(&sender).map(BytesMut::freeze).unwrap_or_default()
-        };
+        let taken = self.arriving.lock().unwrap_or_else(PoisonError::into_inner).take(sender, &part)?;
+        let Some(whole) = taken else { return Ok(Response::Done) };
         let snapshot = Snapshot { meta: part.meta, snapshot: whole };
         let installed = self.parts.raft.install_full_snapshot(part.vote, snapshot).await;
         installed.map(|response| Response::Snapshot(response.vote)).map_err(fatal)
