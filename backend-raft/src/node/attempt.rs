@@ -78,7 +78,7 @@ impl Attempt<'_> {
         if old == Some(self.parts.identity.node) {
             return Err(self.step_aside().await);
         }
-        self.still_has_a_majority(Some(node), old, false)?;
+        self.still_has_a_majority(Some(node), old, false).await?;
         self.teach(node, address).await?;
         let mut steps = vec![ChangeMembers::AddVoterIds(BTreeSet::from([node]))];
         tracing::info!(node, address, "a node has learned what there is, and may vote now");
@@ -239,7 +239,7 @@ impl Attempt<'_> {
         if !member.votes {
             return self.write(ChangeMembers::RemoveNodes(BTreeSet::from([node]))).await;
         }
-        self.still_has_a_majority(None, Some(node), force)?;
+        self.still_has_a_majority(None, Some(node), force).await?;
         if node == self.parts.identity.node {
             return Err(self.step_aside().await);
         }
@@ -247,7 +247,7 @@ impl Attempt<'_> {
     }
 
     /// Refuses a change after which the group would stand still: a majority of its members must be up.
-    fn still_has_a_majority(
+    async fn still_has_a_majority(
         &self,
         new: Option<NodeId>,
         old: Option<NodeId>,
@@ -261,11 +261,20 @@ impl Attempt<'_> {
             );
         }
         // The new one is asked for itself, a moment later.
-        let is_up = |id| attendance::is_up(&self.parts.raft, id, self.parts.timing.election_max);
-        let up: Vec<NodeId> = rest.iter().copied().filter(|id| Some(*id) == new || is_up(*id)).collect();
-        if force || up.len() > rest.len() / 2 {
-            return Ok(());
-        }
+        let election_max = self.parts.timing.election_max;
+        let is_up = |id| Some(id) == new || attendance::is_up(&self.parts.raft, id, election_max);
+        let asked = Instant::now();
+        let up = loop {
+            let up: Vec<NodeId> = rest.iter().copied().filter(|id| is_up(*id)).collect();
+            if force || up.len() > rest.len() / 2 {
+                return Ok(());
+            }
+            // A Raft leader that has just been elected has not heard from everybody yet.
+            if Instant::now().saturating_duration_since(asked) >= attendance::patience(election_max) {
+                break up;
+            }
+            tokio::time::sleep(attendance::LOOK_EVERY).await;
+        };
         let list = |ids: &[NodeId]| ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ");
         let down: Vec<NodeId> = rest.iter().copied().filter(|id| !up.contains(id)).collect();
         not_now(&format!(

@@ -12,10 +12,11 @@ use crate::types::{NodeId, Raft};
 /// it a dead one.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// How often it is looked for members that are silent.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether a member answers.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-fn patience(election_max: Duration) -> Duration {
+/// How long a member may be silent, or not heard from yet, before it counts as down.
+pub(super) fn patience(election_max: Duration) -> Duration {
     HEARD_WITHIN.max(election_max * 2)
 }
 
