@@ -12,6 +12,7 @@
 //! | lists under way per connection, and per origin | further ones wait |
 //! | bytes of long answers that wait to be written per connection, and per origin | further ones wait before they are encoded |
 //! | streams per connection | a new one is refused |
+//! | backups that are being handed out | a new one is refused |
 //! | requests under way in the log, in all and per origin | they wait, first come first served |
 //!
 //! Sessions, candidacies, elections, waiters and values are bounded by the state machine, in every member
@@ -55,6 +56,8 @@ pub(crate) const REQUEST_BYTES_PER_ORIGIN: usize = 64 * 1024 * 1024;
 pub(crate) const LISTS: usize = 4;
 /// The same of one client's origin.
 pub(crate) const LISTS_PER_ORIGIN: usize = 16;
+/// The most backups that a node hands out at once. Each has the whole state in it.
+pub(crate) const BACKUPS: usize = 2;
 /// The most streams of one connection.
 pub(crate) const STREAMS: usize = 16 * 1024;
 /// The most requests that wait for the log at once: it is what a renewal may find in front of it.

@@ -5,7 +5,8 @@ use futures::{StreamExt, stream};
 use super::clients::{Clients, forbidden};
 use super::service::fatal;
 use crate::backup::Contents;
-use crate::network::{Caller, Failure, Item, ItemStream};
+use crate::metering;
+use crate::network::{Caller, Failure, Item, ItemStream, limits};
 
 /// A message is at most 8 MiB; a part is far below that, so that other answers on its connection need not wait.
 const PART: usize = 1024 * 1024;
@@ -16,6 +17,12 @@ impl Clients {
         if !caller.origin.is_admin() {
             return forbidden("a backup holds everybody's values: an administrator's certificate is needed");
         }
+        let Ok(place) = self.backups.clone().try_acquire_owned() else {
+            metering::refused("backups");
+            let what =
+                format!("{} backups are handed out, the most at a time: wait for one", limits::BACKUPS);
+            return Err(Failure::Full { what });
+        };
         self.parts.renewals.confirm().await?;
         let (index, membership, state) = self.parts.replica.whole();
         let cluster = self.parts.identity.cluster.clone();
@@ -28,9 +35,9 @@ impl Clients {
         let bytes = encoded.await.map_err(fatal)?.map_err(fatal)?;
         tracing::info!(caller = %caller.origin, index, bytes = bytes.len(), "handing out a backup");
         let length = bytes.len() as u64;
-        let parts = stream::unfold(bytes, move |mut rest| async move {
+        let parts = stream::unfold((bytes, place), move |(mut rest, place)| async move {
             let part = (!rest.is_empty()).then(|| rest.split_to(PART.min(rest.len())))?;
-            Some((Item::Backup { length, part }, rest))
+            Some((Item::Backup { length, part }, (rest, place)))
         });
         Ok(parts.boxed())
     }

@@ -11,7 +11,7 @@ use openraft::{Config, SnapshotPolicy};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::acquaintance::recogniser;
 use super::changes::Changes;
@@ -65,7 +65,8 @@ pub(crate) struct Node {
     raft: Raft,
     service: Arc<Service>,
     timing: RaftTiming,
-    stop: CancellationToken,
+    /// Everything that was started ends with it.
+    stop: DropGuard,
     failure: watch::Receiver<Option<NodeError>>,
     server: JoinHandle<()>,
 }
@@ -137,6 +138,8 @@ impl Node {
         });
         let service = Arc::new(Service::new(parts.clone()));
         let stop = CancellationToken::new();
+        tokio::spawn(end(raft.clone(), stop.clone()));
+        let guard = stop.clone().drop_guard();
         let (handler, door) = (service.clone(), Door::new(Connections::fitting()));
         let meter = Meter {
             raft: raft.clone(),
@@ -152,8 +155,7 @@ impl Node {
         tokio::spawn(office::run(raft.clone(), replica, timing, stop.clone()));
         tokio::spawn(register::run(parts.clone(), stop.clone()));
         let (failed, failure) = watch::channel(None);
-        let node =
-            Self { raft: raft.clone(), service, timing: config.raft, stop: stop.clone(), failure, server };
+        let node = Self { raft: raft.clone(), service, timing: config.raft, stop: guard, failure, server };
         let forms = pristine && own.join == Join::Form;
         let others_listed = Others::new(own.id, peers);
         if forms && let Err(error) = others_listed.ask().await {
@@ -219,12 +221,18 @@ impl Node {
     }
 
     async fn abandon(self) {
-        self.stop.cancel();
+        drop(self.stop);
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "Raft did not stop cleanly");
         }
         self.server.await.ok();
     }
+}
+
+/// Ends Raft when everything else ends: also when whoever started it has gone away in the middle of that.
+async fn end(raft: Raft, stop: CancellationToken) {
+    stop.cancelled().await;
+    raft.shutdown().await.ok();
 }
 
 /// The address of this member, as it is in the list.

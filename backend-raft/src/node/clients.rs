@@ -26,6 +26,8 @@ pub(crate) struct Clients {
     /// How many more requests may be under way in the log. A renewal needs none: it finds no more than these in
     /// front of it, however many clients there are.
     turns: Arc<Semaphore>,
+    /// How many more backups may be handed out: each lies in memory until its last byte is taken.
+    pub(super) backups: Arc<Semaphore>,
 }
 
 pub(super) fn forbidden<T>(why: &str) -> Result<T, Failure> {
@@ -41,7 +43,8 @@ enum Owner {
 
 impl Clients {
     pub(crate) fn new(parts: Arc<Parts>) -> Self {
-        Self { parts, turns: Arc::new(Semaphore::new(limits::TURNS)) }
+        let semaphore = |places| Arc::new(Semaphore::new(places));
+        Self { parts, turns: semaphore(limits::TURNS), backups: semaphore(limits::BACKUPS) }
     }
 
     /// Serves a request.

@@ -118,6 +118,55 @@ async fn a_full_disk_stops_the_member_cleanly_and_it_resumes_with_all_it_acknowl
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_dropped_leaves_nothing_running() {
+    let dir = tempfile::tempdir().unwrap();
+    // It is asked for its list of members, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = testkit::ports::Port::lease().unwrap();
+    let address = port.address().to_string();
+    let mut config = RaftConfig::new([address.clone(), silent.local_addr().unwrap().to_string()]);
+    config.cluster = "test".into();
+    let own = NodeConfig::new(1, dir.path());
+    let _asked = tokio::select! {
+        started = Node::start(&config, &own, &Security::Plaintext) => panic!("{:?}", started.err()),
+        asked = silent.accept() => asked.unwrap(),
+    };
+    let free = async {
+        reopened(dir.path()).await;
+        while TcpListener::bind(&address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_that_nobody_takes_are_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _disk) = Disk::open(dir.path());
+    let node = alone(store, dir.path()).await;
+    let ask = || async {
+        match node.service().clone().call(Request::Backup).await {
+            Answer::Stream(items) => Ok(items),
+            Answer::Once(Err(failure)) => Err(failure),
+            Answer::Once(Ok(other)) => panic!("{other:?}"),
+        }
+    };
+    let mut begun = Vec::new();
+    let refused = loop {
+        match ask().await {
+            Ok(items) => begun.push(items),
+            Err(failure) => break failure,
+        }
+    };
+    assert!(matches!(refused, Failure::Full { .. }) && begun.len() == 2, "{refused:?}");
+    // Taken to its end, or given up.
+    begun.swap_remove(0).collect::<Vec<_>>().await;
+    drop((ask().await.unwrap(), begun));
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_is_not_renewed_expires_and_one_that_is_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _disk) = Disk::open(dir.path());
