@@ -35,6 +35,17 @@ pub(crate) fn from_loss(loss: Loss, operation: Operation) -> Error {
     new(kind, operation).source(loss)
 }
 
+/// Users or roles have changed since the token was made, or while the request was under way. etcd-client asks for a new
+/// token only when it is told that the old one is invalid.
+pub(crate) fn wants_a_new_token(error: &EtcdError) -> bool {
+    matches!(error, EtcdError::GRpcStatus(status) if is_of_old_users(status.message()))
+}
+
+/// In the words of etcd 3.4 and later, and of older ones, which have no code for it (etcd #13300).
+fn is_of_old_users(message: &str) -> bool {
+    message.contains("revision of auth store is old") || message.contains("auth: revision in header is old")
+}
+
 fn kind_of(error: &EtcdError) -> Kind {
     match error {
         EtcdError::InvalidArgs(_) | EtcdError::InvalidUri(_) => Kind::InvalidConfig,
@@ -59,6 +70,7 @@ fn status_kind(status: &Status) -> Kind {
         Code::Unauthenticated | Code::PermissionDenied => Kind::PermissionDenied,
         // "too many requests" and "database space exceeded": both pass once the cluster is relieved.
         Code::ResourceExhausted => Kind::Unavailable,
+        Code::InvalidArgument | Code::Unknown if is_of_old_users(message) => Kind::Unavailable,
         Code::InvalidArgument if message.contains("auth") || message.contains("user name is empty") => {
             Kind::PermissionDenied
         }
@@ -67,9 +79,11 @@ fn status_kind(status: &Status) -> Kind {
         // The first attempt of a grant was obeyed and its answer lost: the next one has another id.
         Code::FailedPrecondition if message.contains("lease already exists") => Kind::Unavailable,
         Code::NotFound if message.contains("lease not found") => Kind::SessionLost,
-        // The server has no leader to propose to, or its leader is handing over. Raft's own words: etcd has no code
-        // for them.
-        Code::Unknown if message.contains("raft proposal dropped") => Kind::Unavailable,
+        // The server has no leader to propose to, or its leader is handing over; or it is being removed. Raft's own
+        // words: etcd has no code for them.
+        Code::Unknown if message.contains("raft proposal dropped") || message.contains("raft: stopped") => {
+            Kind::Unavailable
+        }
         // tonic reports a broken connection with these two; etcd's own come without a source.
         Code::Unknown | Code::Internal if StdError::source(status).is_some() || message.contains("h2") => {
             transport_kind(&chain(status))
@@ -187,6 +201,9 @@ mod tests {
             (status(Code::ResourceExhausted, "etcdserver: too many requests"), Kind::Unavailable),
             (status(Code::Internal, "h2 protocol error: error reading a body"), Kind::Unavailable),
             (status(Code::Unknown, "raft proposal dropped"), Kind::Unavailable),
+            (status(Code::Unknown, "raft: stopped"), Kind::Unavailable),
+            (status(Code::Unknown, "auth: revision in header is old"), Kind::Unavailable),
+            (status(Code::InvalidArgument, "etcdserver: revision of auth store is old"), Kind::Unavailable),
             (status(Code::Unknown, "something new"), Kind::Unexpected),
             (status(Code::Unimplemented, "unknown method"), Kind::Unexpected),
             (status(Code::OutOfRange, "mvcc: required revision has been compacted"), Kind::Unexpected),

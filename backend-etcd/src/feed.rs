@@ -21,6 +21,10 @@ const WITH_VALUES: i64 = 32;
 /// An interruption shorter than this (a failover to another server) is none that observers need to know.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// How long a cluster may answer with a state that is older than one already seen. A server that was paused does so for
+/// moments; one that was restored from a backup, until it has got as far again.
+const STALE: Duration = Duration::from_secs(10);
+
 /// The newest that is known about an election.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
@@ -34,13 +38,13 @@ pub(crate) enum State {
     Unknown,
     Led(Option<Leader>),
     Disconnected(Instant),
-    /// The watch is refused: nothing will follow.
-    Refused(Arc<str>),
+    /// The watch is refused, or the state cannot be read: nothing will follow.
+    Refused(Kind, Arc<str>),
 }
 
 impl State {
-    pub(crate) fn refusal(reason: &str) -> Error {
-        error::new(Kind::PermissionDenied, Operation::Observe).source(reason.to_owned())
+    pub(crate) fn refusal(kind: Kind, reason: &str) -> Error {
+        error::new(kind, Operation::Observe).source(reason.to_owned())
     }
 }
 
@@ -131,7 +135,8 @@ impl Feed {
                 }
                 Some(Notice::Refused(reason)) => {
                     let revision = views.borrow().revision;
-                    views.send_replace(View { revision, state: State::Refused(reason) });
+                    let state = State::Refused(Kind::PermissionDenied, reason);
+                    views.send_replace(View { revision, state });
                     return Err(());
                 }
                 Some(Notice::Compacted) => return Ok(()),
@@ -151,28 +156,40 @@ impl Feed {
     ) -> Result<(i64, Contenders), ()> {
         let not_before = since.max(views.borrow().revision);
         let mut backoff = Backoff::default();
+        let mut stale_since = None;
         loop {
-            match self.list(not_before).await {
-                Ok((revision, contenders, leader)) => {
+            let error = match self.list().await {
+                Ok((revision, contenders, leader)) if revision >= not_before => {
                     publish(views, revision, leader);
                     return Ok((revision, contenders));
                 }
-                Err(error) if error.is_retryable() => {
-                    tracing::debug!(%error, "reading an election for its observers failed");
-                    disconnect(views, interrupted.unwrap_or_else(|| self.clock.now()));
-                    tokio::time::sleep(backoff.next_delay()).await;
+                // Linearizable, and yet it can be stale after a pause of the server (etcd #20418): what happened up to
+                // the beginning of the watch would be missed for good.
+                Ok(_) => {
+                    stale_since.get_or_insert_with(|| self.clock.now());
+                    requests::stale(Operation::Observe)
                 }
                 Err(error) => {
-                    let revision = views.borrow().revision;
-                    views.send_replace(View { revision, state: State::Refused(error.to_string().into()) });
-                    return Err(());
+                    stale_since = None;
+                    error
                 }
+            };
+            let now = self.clock.now();
+            let for_good = stale_since.is_some_and(|since| now.saturating_duration_since(since) > STALE);
+            if for_good || !error.is_retryable() {
+                let revision = views.borrow().revision;
+                let state = State::Refused(error.kind(), error.to_string().into());
+                views.send_replace(View { revision, state });
+                return Err(());
             }
+            tracing::debug!(%error, "reading an election for its observers failed");
+            disconnect(views, interrupted.unwrap_or(now));
+            tokio::time::sleep(backoff.next_delay()).await;
         }
     }
 
     /// All records at one revision, the first ones with their values, and who leads.
-    async fn list(&self, not_before: i64) -> Result<(i64, Contenders, Option<Leader>)> {
+    async fn list(&self) -> Result<(i64, Contenders, Option<Leader>)> {
         let first = GetOptions::new()
             .with_prefix()
             .with_sort(SortTarget::Create, SortOrder::Ascend)
@@ -184,11 +201,6 @@ impl Feed {
         ]);
         let answer = requests::txn(&self.servers, Operation::Observe, self.once(), txn).await?;
         let revision = requests::header(answer.header(), Operation::Observe)?.revision();
-        // Linearizable, and yet it can be stale after a pause of the server (etcd #20418): what happened up to the
-        // beginning of the watch would be missed for good.
-        if revision < not_before {
-            return Err(requests::stale(Operation::Observe));
-        }
         let ranges = requests::ranges(&answer);
         let [first, all] = ranges.as_slice() else { return Err(requests::malformed(Operation::Observe)) };
         let contenders = Contenders::new(self.prefix.clone(), first.kvs(), all.kvs());
@@ -361,6 +373,20 @@ mod tests {
         let revision = rig.admin.revision().await.unwrap() + 1;
         rig.says_deleted(&["a", "b"], revision);
         assert_eq!(rig.next_leader().await, "c");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cluster_that_has_forgotten_what_it_said_is_not_waited_for_without_end() {
+        let Some(mut rig) = Rig::new().await else { return };
+        rig.says.send(Notice::Watching(rig.admin.revision().await.unwrap() + 1_000)).unwrap();
+        assert!(matches!(rig.next().await, State::Disconnected(_)));
+        tokio::time::timeout(STALE * 3, rig.views.changed()).await.unwrap().unwrap();
+        match &rig.views.borrow().state {
+            State::Refused(Kind::Unavailable, why) => {
+                assert!(why.contains("restored from a backup"), "{why}")
+            }
+            other => panic!("{other:?}"),
+        };
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -35,20 +35,30 @@ impl EtcdCoordinator {
     ///
     /// # Errors
     /// [`Kind::NotLeader`] if the record does not exist any more: nothing was written. `Unavailable` or
-    /// `Timeout`: it may have been written.
+    /// `Timeout`: it may have been written, also by an attempt whose answer was lost and after which the record went.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether it was written.
     pub async fn fenced(&self, leadership: &LeadershipHandle, operations: Vec<TxnOp>) -> Result<TxnResponse> {
         let shared = self.shared();
         let txn = Txn::new().when([self.fence(leadership)?]).and_then(operations);
-        let answer = requests::txn(&shared.servers, Operation::Fence, shared.bound(), txn).await;
-        let answer = answer.map_err(|error| error.election(leadership.election()))?;
+        let answer = requests::txn_counted(&shared.servers, Operation::Fence, shared.bound(), txn).await;
+        let (answer, once) = answer.map_err(|error| error.election(leadership.election()))?;
         if answer.succeeded() {
             return Ok(answer);
         }
-        Err(not_leader(leadership).message("the record of that leadership is gone: nothing was written"))
+        Err(refusal(leadership, once))
     }
+}
+
+/// What it means that the record is not there, if that is the answer to the first time it was sent.
+fn refusal(leadership: &LeadershipHandle, once: bool) -> election_core::Error {
+    if once {
+        return not_leader(leadership).message("the record of that leadership is gone: nothing was written");
+    }
+    error::new(Kind::Timeout, Operation::Fence).election(leadership.election()).message(
+        "the record of that leadership is gone, and an attempt before was not answered: it may have been written",
+    )
 }
 
 fn not_leader(leadership: &LeadershipHandle) -> election_core::Error {

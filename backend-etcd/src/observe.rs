@@ -58,6 +58,7 @@ pub(crate) fn observe(shared: Arc<Shared>, election: ElectionName) -> LeaderEven
         backoff: Backoff::default(),
         failed: false,
         following: None,
+        interrupted: false,
     };
     let next = |observer: Option<Observer>| async {
         let mut observer = observer?;
@@ -82,6 +83,8 @@ struct Observer {
     failed: bool,
     /// Set once the first read has succeeded.
     following: Option<Following>,
+    /// The feed has shown since then that it is cut off.
+    interrupted: bool,
 }
 
 struct Following {
@@ -122,9 +125,11 @@ impl Observer {
         if self.failed {
             tokio::time::sleep(self.backoff.next_delay()).await;
         }
-        match self.read().await {
+        let seen = views.borrow().revision;
+        match self.read(seen).await {
             Ok((since, event)) => {
                 self.following = Some(Following { since, views, _feed: feed });
+                self.interrupted = false;
                 Ok(Some(event))
             }
             Err(error) if error.is_retryable() => {
@@ -136,13 +141,21 @@ impl Observer {
         }
     }
 
-    async fn read(&self) -> Result<(i64, LeaderEvent)> {
+    /// As of `seen` or later, and of no earlier moment than that at which this process got its newest record: after a
+    /// pause of its server even a linearizable read can be stale (etcd #20418).
+    async fn read(&self, seen: i64) -> Result<(i64, LeaderEvent)> {
+        let records = self.shared.session().map(|session| session.records()).unwrap_or_default();
+        let own = records.iter().filter(|record| record.election == self.election);
+        let not_before = own.map(|record| record.created).max().unwrap_or(0).max(seen);
         let prefix = keys::prefix(&self.shared.config.root, &self.election);
         let first =
             GetOptions::new().with_prefix().with_sort(SortTarget::Create, SortOrder::Ascend).with_limit(1);
         let bound = self.shared.bound();
         let answer = requests::get(&self.shared.servers, Operation::Observe, bound, &prefix, first).await?;
         let revision = requests::header(answer.header(), Operation::Observe)?.revision();
+        if revision < not_before {
+            return Err(requests::stale(Operation::Observe));
+        }
         let event = match answer.kvs().first() {
             Some(kv) => {
                 let value = Bytes::copy_from_slice(kv.value());
@@ -159,16 +172,61 @@ impl Observer {
         let ended = following.views.changed().await.is_err();
         let view = following.views.borrow_and_update().clone();
         match view.state {
-            State::Refused(reason) => Err(State::refusal(&reason)),
+            State::Refused(kind, reason) => Err(State::refusal(kind, &reason)),
             _ if ended => Err(closed(Operation::Observe)),
             State::Disconnected(since) => {
                 let last = self.sequence.last_leader().cloned();
+                self.interrupted = true;
                 Ok(Some(LeaderEvent::Disconnected { since, last }))
             }
             State::Led(leader) if view.revision >= following.since => {
                 Ok(Some(leader.map_or(LeaderEvent::Vacant, LeaderEvent::Elected)))
             }
+            State::Led(_) if self.interrupted => {
+                // It is back with a view from before the first read, and says nothing more until something happens.
+                self.following = None;
+                Ok(None)
+            }
             State::Led(_) | State::Unknown => Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use election_core::clock::Instant;
+    use testkit::etcd::Etcd;
+    use testkit::need::{self, Tool};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_feed_that_comes_back_with_an_older_view_is_not_waited_for() {
+        if !need::has(Tool::Etcd) {
+            return;
+        }
+        let etcd = Etcd::single().await.unwrap();
+        let coordinator = crate::connect(&format!("etcd://{}", etcd.authority())).await.unwrap();
+        let shared = coordinator.shared().clone();
+        let (views, seen) = watch::channel(View { revision: 0, state: State::Unknown });
+        let following = Following { since: i64::MAX, views: seen.clone(), _feed: Arc::new(seen) };
+        let mut observer = Observer {
+            phases: shared.phases.clone(),
+            shared,
+            election: ElectionName::new("billing").unwrap(),
+            sequence: Sequence::default(),
+            backoff: Backoff::default(),
+            failed: false,
+            following: Some(following),
+            interrupted: false,
+        };
+        views.send_replace(View { revision: 1, state: State::Disconnected(Instant::now()) });
+        assert!(matches!(observer.next().await.unwrap(), LeaderEvent::Disconnected { .. }));
+        // Nothing more will come from it.
+        views.send_replace(View { revision: 2, state: State::Led(None) });
+        let event = tokio::time::timeout(Duration::from_secs(30), observer.next()).await;
+        assert_eq!(event.unwrap().unwrap(), LeaderEvent::Vacant);
     }
 }

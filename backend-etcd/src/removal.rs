@@ -48,7 +48,10 @@ impl Removal {
                     }
                     return self.answer(Ok(()));
                 }
-                Ok(_) if uncertain || self.may_be_our_own_doing() => return self.answer(Ok(())),
+                // Sent twice within one attempt, the first may have been obeyed.
+                Ok(deleted) if uncertain || !deleted.once || self.may_be_our_own_doing() => {
+                    return self.answer(Ok(()));
+                }
                 Ok(_) => {
                     let error = error::new(Kind::NotLeader, Operation::Resign)
                         .election(&self.election)

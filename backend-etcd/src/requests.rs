@@ -259,13 +259,26 @@ pub(crate) async fn txn(
     bound: Bound,
     txn: Txn,
 ) -> Result<TxnResponse> {
-    servers
+    Ok(txn_counted(servers, operation, bound, txn).await?.0)
+}
+
+/// The same, and whether it was sent once: none that was not answered may have been obeyed before.
+pub(crate) async fn txn_counted(
+    servers: &Servers,
+    operation: Operation,
+    bound: Bound,
+    txn: Txn,
+) -> Result<(TxnResponse, bool)> {
+    let sent = AtomicUsize::new(0);
+    let answer = servers
         .call(operation, bound, |client| {
+            sent.fetch_add(1, Ordering::Relaxed);
             let mut kv = client.kv_client().max_decoding_message_size(MAX_ANSWER);
             let txn = txn.clone();
             async move { kv.txn(txn).await }
         })
-        .await
+        .await?;
+    Ok((answer, sent.into_inner() == 1))
 }
 
 /// The answers of a transaction's gets, in order.

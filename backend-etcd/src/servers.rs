@@ -119,7 +119,12 @@ impl Servers {
             let attempt = self.attempt(index, &request);
             let error = match timeout(bound.attempt.min(left), attempt).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error::from_etcd(error, operation),
+                Ok(Err(error)) => {
+                    if error::wants_a_new_token(&error) {
+                        self.refresh_tokens(bound.attempt).await;
+                    }
+                    error::from_etcd(error, operation)
+                }
                 Err(_) => error::new(Kind::Timeout, operation)
                     .source(format!("{} did not answer", self.endpoints[index].name)),
             };

@@ -93,6 +93,29 @@ async fn passwords_and_rights() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_are_added_while_elections_go_on() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    log();
+    let admin = etcd.admin().await?;
+    admin.add_user("worker", "s3cret", "/election/").await?;
+    admin.enable_auth("root").await?;
+    let url = format!("etcd://worker:s3cret@{}?ttl=10s", etcd.endpoints()[0]);
+    let coordinator = backend_etcd::connect(&url).await?;
+    let root = etcd.admin_as("root", "root").await?;
+    let adding = tokio::spawn(async move {
+        for i in 0..20 {
+            root.add_user(&format!("u{i}"), "s3cret", "/elsewhere/").await?;
+        }
+        anyhow::Ok(())
+    });
+    // What is under way meanwhile is refused, and sent again.
+    while !adding.is_finished() {
+        win(&coordinator, "billing", "w-1").await?.resign().await?;
+    }
+    adding.await?
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_where_authentication_is_off() -> Result<()> {
     let Some(etcd) = single().await? else { return Ok(()) };
     log();

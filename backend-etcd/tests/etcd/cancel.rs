@@ -84,6 +84,23 @@ async fn a_campaign_whose_answer_never_came_is_taken_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resignation_whose_first_answer_was_lost_is_one() -> Result<()> {
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let proxy = Proxy::to(&etcd.endpoints()[0]).await?;
+    let url = format!("etcd://{}?ttl=60s&timeout=30s", proxy.endpoint());
+    let coordinator = backend_etcd::connect(&url).await?;
+    let leadership = win(&coordinator, "billing", "w-1").await?;
+    proxy.sever_one_way(Direction::ToClient);
+    let resigning = tokio::spawn(leadership.resign());
+    records(&etcd, "/election/billing/", 0).await?;
+    proxy.cut().await?;
+    proxy.heal().await?;
+    // It is sent again, and finds nothing.
+    within(resigning).await???;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_leadership_frees_the_seat() -> Result<()> {
     let Some(etcd) = single().await? else { return Ok(()) };
     let coordinator = connect(&etcd, "ttl=60s").await?;

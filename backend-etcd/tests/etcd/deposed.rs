@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use election_core::{Coordinator, Kind, Loss};
+use testkit::proxy::{Direction, Proxy};
 use tokio::time::Instant;
 
 use crate::support::{connect, enter, loss, records, single, win, within};
@@ -113,5 +114,31 @@ async fn a_fence_in_etcd_holds_as_long_as_the_record() -> Result<()> {
     loss(&leadership).await?;
     let refused = coordinator.fenced(&leadership, write("three")).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::NotLeader);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fenced_write_whose_answer_was_lost_may_have_been_made() -> Result<()> {
+    use backend_etcd::etcd_client::TxnOp;
+    let Some(etcd) = single().await? else { return Ok(()) };
+    let proxy = Proxy::to(&etcd.endpoints()[0]).await?;
+    let url = format!("etcd://{}?ttl=60s&timeout=30s", proxy.endpoint());
+    let coordinator = backend_etcd::connect(&url).await?;
+    let leadership = win(&coordinator, "billing", "w-1").await?;
+    let key = records(&etcd, "/election/billing/", 1).await?.remove(0).key;
+    let admin = etcd.admin().await?;
+    proxy.sever_one_way(Direction::ToClient);
+    let fenced = coordinator.fenced(&leadership, vec![TxnOp::put("ledger", "one", None)]);
+    let meanwhile = async {
+        records(&etcd, "ledger", 1).await?;
+        admin.delete(&key).await?;
+        proxy.cut().await?;
+        proxy.heal().await
+    };
+    let (outcome, done) = within(async { tokio::join!(fenced, meanwhile) }).await?;
+    done?;
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), Kind::Timeout, "{error}");
+    assert!(error.to_string().contains("may have been written"), "{error}");
     Ok(())
 }
