@@ -87,12 +87,16 @@ impl Session {
         config: &Config,
     ) -> Result<(Self, Committed), zk::Error> {
         let mut session = Self::fresh(client, clock.now(), clock.clone(), config);
-        session.exclusive = false;
         let first = session.renew().await?;
         sleep(session.renewal_gap()).await;
         let second = session.renew().await?;
         session.state = SessionState::new(clock, first.sent + session.timing.validity());
         Ok((session, second))
+    }
+
+    /// Others may have records under this session: its client was handed in.
+    pub(crate) fn may_be_shared(&mut self) {
+        self.exclusive = false;
     }
 
     /// The least time from the answer to one renewal to the sending of the next, so that the leader collects the

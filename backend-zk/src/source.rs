@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use election_core::clock::Clock;
+use election_core::clock::{Clock, Instant};
 use election_core::{Backoff, Error, Kind, Operation, Result};
 use futures::future::BoxFuture;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant as Moment, sleep, timeout, timeout_at};
 use zookeeper_client as zk;
 
 use crate::config::{Config, invalid};
@@ -31,8 +31,16 @@ pub(crate) enum Source {
     Once(Option<zk::Client>),
 }
 
+/// A client that is connected, with a session that was asked for between the two moments.
+struct Reached {
+    client: zk::Client,
+    before: Instant,
+    answered: Instant,
+}
+
 impl Source {
-    /// Opens a session within the connect timeout.
+    /// Opens a session. A server is reached within the connect timeout, or an error says so; a session whose opening took
+    /// long is then proven anew, for which it has its own timeout.
     pub(crate) async fn open(
         &mut self,
         config: &Config,
@@ -45,35 +53,36 @@ impl Source {
                 )
             })?;
             // Two renewals, so it may take longer than the connect timeout; the session's own timeout bounds it.
-            let bound = Instant::now() + config.connect_timeout + client.session_timeout();
-            let adopted = timeout_at(bound, Session::adopt(client, clock.clone(), config)).await;
-            let (session, last) = adopted
+            let bound = config.connect_timeout + client.session_timeout();
+            let adopted = timeout(bound, Session::adopt(client, clock.clone(), config)).await;
+            let (mut session, last) = adopted
                 .map_err(|_| unreachable(config, None))?
                 .map_err(|error| Error::from(Failure(Operation::Connect, error)))?;
+            session.may_be_shared();
             return Ok((usable(session, config)?, last));
         }
-        let deadline = Instant::now() + config.connect_timeout;
+        let deadline = Moment::now() + config.connect_timeout;
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
         loop {
-            let error = match timeout_at(deadline, self.attempt(config, clock)).await {
-                Ok(Ok((session, last))) => return Ok((usable(session, config)?, last)),
-                Ok(Err(error)) if is_passing(&error) => error,
-                Ok(Err(error)) => return Err(unreachable(config, Some(error))),
+            let opened = match timeout_at(deadline, self.reach(config, clock)).await {
+                Ok(Ok(reached)) => reached.open(config, clock).await,
+                Ok(Err(error)) => Err(error),
                 Err(_) => return Err(unreachable(config, None)),
             };
+            let error = match opened {
+                Ok((session, last)) => return Ok((usable(session, config)?, last)),
+                Err(error) if is_passing(&error) => error,
+                Err(error) => return Err(unreachable(config, Some(error))),
+            };
             let delay = backoff.next_delay();
-            if Instant::now() + delay >= deadline {
+            if Moment::now() + delay >= deadline {
                 return Err(unreachable(config, Some(error)));
             }
             sleep(delay).await;
         }
     }
 
-    async fn attempt(
-        &mut self,
-        config: &Config,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<(Session, Committed), zk::Error> {
+    async fn reach(&mut self, config: &Config, clock: &Arc<dyn Clock>) -> Result<Reached, zk::Error> {
         let mut before = clock.now();
         let client = match self {
             Self::Clients(clients) => clients().await?,
@@ -99,11 +108,19 @@ impl Source {
                 "the servers granted another session timeout, which is used: they grant 2 to 20 of their ticks"
             );
         }
-        let answered = clock.now();
-        if answered.saturating_duration_since(before) > client.session_timeout() / 5 {
+        Ok(Reached { client, before, answered: clock.now() })
+    }
+}
+
+impl Reached {
+    async fn open(self, config: &Config, clock: &Arc<dyn Clock>) -> Result<(Session, Committed), zk::Error> {
+        let Self { client, before, answered } = self;
+        let lasts = client.session_timeout();
+        if answered.saturating_duration_since(before) > lasts / 5 {
             // Servers were tried that did not answer, say. Proof is one renewal behind: a deadline that counts from
             // `before` would pass before the second renewal moves it, so this session has to be proven anew.
-            return Session::adopt(client, clock.clone(), config).await;
+            let proven = timeout(lasts, Session::adopt(client, clock.clone(), config)).await;
+            return proven.unwrap_or(Err(zk::Error::ConnectionLoss));
         }
         let session = Session::fresh(client, before, clock.clone(), config);
         Ok((session, Committed { sent: before, answered }))

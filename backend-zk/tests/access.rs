@@ -76,6 +76,23 @@ async fn nobody_there_is_said_within_the_connect_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_silent_costs_time_and_not_the_connection() {
+    if !need::has(Tool::ZooKeeper) {
+        return;
+    }
+    let zk = Zk::start(ZkOptions::new().tick(Duration::from_millis(500))).await.unwrap();
+    let port = testkit::ports::Port::lease().unwrap();
+    let _silent = tokio::net::TcpListener::bind(port.address()).await.unwrap();
+    let url = format!("zk://{},{}?timeout=10s&connect_timeout=4s", port.address(), zk.authority());
+    // Each begins with one of the two at random. Who begins with the silent one waits for 2.5 s, and has its session
+    // proven anew, which takes 3 s.
+    let connects = (0..8).map(|_| backend_zk::connect(&url));
+    for connected in futures::future::join_all(connects).await {
+        connected.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn campaigns_and_observers_outlive_an_outage() {
     if !need::has(Tool::ZooKeeper) {
         return;
