@@ -160,12 +160,8 @@ impl Net {
                 return;
             }
             inner.machines[machine].due = u64::MAX;
-            for id in inner.conns.keys().copied().collect::<Vec<_>>() {
-                for side in [0, 1] {
-                    if inner.conn(id).ends[1 - side].machine == machine {
-                        inner.arrive(self, id, side, now, time, &mut woken);
-                    }
-                }
+            for (id, side) in inner.under_way_to(machine) {
+                inner.arrive(self, id, side, now, time, &mut woken);
             }
             inner.conns.retain(|_, conn| !conn.is_over());
         }
@@ -198,6 +194,15 @@ pub(crate) fn address_of(machine: usize) -> String {
 impl Inner {
     fn conn(&mut self, id: u64) -> &mut Conn {
         self.conns.get_mut(&id).expect("a connection stays while an end of it does")
+    }
+
+    /// The connections on which something is under way to that machine, and the side that sent it.
+    fn under_way_to(&self, machine: usize) -> Vec<(u64, usize)> {
+        let sides = self.conns.iter().flat_map(|(id, conn)| [(*id, conn, 0), (*id, conn, 1)]);
+        let ours = sides.filter(|(_, conn, side)| {
+            conn.ends[1 - side].machine == machine && !conn.ends[*side].outgoing.is_empty()
+        });
+        ours.map(|(id, _, side)| (id, side)).collect()
     }
 
     /// Sends a segment off at `now`.
