@@ -1,14 +1,8 @@
 //! `cargo xtask chaos`, `soak` and `sim`: build a runner and hand over to it.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::PathBuf,
-    process::ExitCode,
-    thread::{self, JoinHandle},
-};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::{
     cli::RunnerArguments,
@@ -50,37 +44,14 @@ pub(crate) fn sim(arguments: &RunnerArguments) -> Result<ExitCode> {
     hand_over("release/election-sim", arguments)
 }
 
-/// The seeds of the simulation that belong to the tests. They run behind the tests, which wait for more than half of
-/// their time: those are not slowed down, and these take none of their own.
-#[derive(Debug)]
-pub(crate) struct Seeds(JoinHandle<Result<(String, String)>>);
-
-impl Seeds {
-    /// Begins.
-    pub(crate) fn start(provided: &Provided) -> Self {
-        let build = provided.to(behind("cargo").args(["build", "--quiet"]).args(SIMULATION));
-        let run = behind(path("release/election-sim")).args(["--seeds", "2000"]);
-        Self(thread::spawn(|| {
-            build.outputs()?;
-            run.outputs()
-        }))
-    }
-
-    /// Waits for the end, and shows what they said.
-    ///
-    /// # Errors
-    ///
-    /// When a law is broken, or it cannot be built.
-    pub(crate) fn finish(self) -> Result<()> {
-        let (out, err) = self.0.join().map_err(|_| anyhow!("the thread that simulates has panicked"))??;
-        print!("{err}{out}");
-        Ok(())
-    }
-}
-
-/// A program that gets what others leave of the processors.
-fn behind(program: impl Into<OsString>) -> Run {
-    Run::new("nice").args(["-n".into(), "19".into(), program.into()])
+/// The seeds of the simulation that belong to the tests.
+///
+/// # Errors
+///
+/// When a law is broken, or it cannot be built.
+pub(crate) fn seeds_of_the_tests(provided: &Provided) -> Result<()> {
+    build(provided, &SIMULATION)?;
+    built("release/election-sim").args(["--seeds", "1000"]).succeed()
 }
 
 fn build(provided: &Provided, what: &[&str]) -> Result<()> {
@@ -88,11 +59,8 @@ fn build(provided: &Provided, what: &[&str]) -> Result<()> {
 }
 
 fn built(program: &str) -> Run {
-    Run::new(path(program))
-}
-
-fn path(program: &str) -> PathBuf {
-    PathBuf::from(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"))).join(program)
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
+    Run::new(PathBuf::from(target).join(program))
 }
 
 /// Their exit codes mean something, so they are passed on: `--help` tells them.

@@ -16,7 +16,7 @@ use crate::{
     cli::TestArguments,
     machine::{self, Provided},
     run::Run,
-    runner::Seeds,
+    runner,
     steps::{Steps, bold},
 };
 use tally::Tally;
@@ -37,7 +37,6 @@ pub(crate) fn all(steps: &mut Steps, arguments: &TestArguments) {
     if steps.any_failed() {
         return;
     }
-    let seeds = simulates(arguments).then(|| Seeds::start(&provided));
     steps.run("run the tests", || {
         let run = provided.to(cargo_test(arguments));
         let mut tally = watch(run.args(["--"]).args(&arguments.filter))?;
@@ -47,8 +46,8 @@ pub(crate) fn all(steps: &mut Steps, arguments: &TestArguments) {
         }
         report(&tally)
     });
-    if let Some(seeds) = seeds {
-        steps.run("simulate a Raft group", || seeds.finish());
+    if simulates(arguments) {
+        steps.run("simulate a Raft group", || runner::seeds_of_the_tests(&provided));
     }
 }
 
