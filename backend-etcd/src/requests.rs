@@ -1,7 +1,5 @@
 //! The requests to etcd, each in the one form in which it may be repeated.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use election_core::{Kind, Operation, Result};
 use etcd_client::{
     Compare, CompareOp, GetOptions, GetResponse, KeyValue, LeaseGrantOptions, PutOptions, ResponseHeader,
@@ -69,14 +67,7 @@ pub(crate) async fn create(
             TxnOp::get(prefix, Some(newest)),
         ])
         .or_else([TxnOp::get(key, Some(GetOptions::new().with_keys_only()))]);
-    let sent = AtomicUsize::new(0);
-    let answer = servers
-        .call(Operation::Campaign, bound, |client| {
-            sent.fetch_add(1, Ordering::Relaxed);
-            let (mut kv, txn) = (client.kv_client(), txn.clone());
-            async move { kv.txn(txn).await }
-        })
-        .await?;
+    let (answer, once) = txn_counted(servers, Operation::Campaign, bound, txn).await?;
     let revision = header(answer.header(), Operation::Campaign)?.revision();
     let mut ranges = ranges(&answer);
     let range = ranges.pop().ok_or_else(|| malformed(Operation::Campaign))?;
@@ -88,7 +79,6 @@ pub(crate) async fn create(
         range.kvs().get(1).map(|kv| ahead(kv, first))
     });
     let place = Place { lease: own.lease(), modified: own.mod_revision() };
-    let once = sent.into_inner() == 1;
     Ok(Created { created: own.create_revision(), place, revision, view, once })
 }
 
@@ -196,15 +186,13 @@ pub(crate) async fn delete(
     bound: Bound,
     key: &[u8],
 ) -> Result<Deleted> {
-    let sent = AtomicUsize::new(0);
-    let answer = servers
-        .call(operation, bound, |client| {
-            sent.fetch_add(1, Ordering::Relaxed);
+    let (answer, once) = servers
+        .call_counted(operation, bound, |client| {
             let (mut kv, key) = (client.kv_client(), key.to_vec());
             async move { kv.delete(key, None).await }
         })
         .await?;
-    Ok(Deleted { existed: answer.deleted() > 0, once: sent.into_inner() == 1 })
+    Ok(Deleted { existed: answer.deleted() > 0, once })
 }
 
 /// Grants a lease under an id of our own; the TTL that the server chose, in seconds.
@@ -262,23 +250,20 @@ pub(crate) async fn txn(
     Ok(txn_counted(servers, operation, bound, txn).await?.0)
 }
 
-/// The same, and whether it was sent once: none that was not answered may have been obeyed before.
+/// The same, and whether it was sent once: see [`Servers::call_counted`].
 pub(crate) async fn txn_counted(
     servers: &Servers,
     operation: Operation,
     bound: Bound,
     txn: Txn,
 ) -> Result<(TxnResponse, bool)> {
-    let sent = AtomicUsize::new(0);
-    let answer = servers
-        .call(operation, bound, |client| {
-            sent.fetch_add(1, Ordering::Relaxed);
+    servers
+        .call_counted(operation, bound, |client| {
             let mut kv = client.kv_client().max_decoding_message_size(MAX_ANSWER);
             let txn = txn.clone();
             async move { kv.txn(txn).await }
         })
-        .await?;
-    Ok((answer, sent.into_inner() == 1))
+        .await
 }
 
 /// The answers of a transaction's gets, in order.

@@ -142,6 +142,26 @@ impl Servers {
         }
     }
 
+    /// The same, and whether it was sent once: no attempt that was not answered may have taken effect before.
+    pub(crate) async fn call_counted<T, F, Fut>(
+        &self,
+        operation: Operation,
+        bound: Bound,
+        request: F,
+    ) -> Result<(T, bool)>
+    where
+        F: Fn(&Client) -> Fut,
+        Fut: Future<Output = Result<T, EtcdError>>,
+    {
+        let sent = AtomicUsize::new(0);
+        let count = |client: &Client| {
+            sent.fetch_add(1, Ordering::Relaxed);
+            request(client)
+        };
+        let answer = self.call(operation, bound, count).await?;
+        Ok((answer, sent.into_inner() == 1))
+    }
+
     /// Sends a request to one server, once.
     pub(crate) async fn call_at<T, F, Fut>(
         &self,
