@@ -48,6 +48,10 @@ impl fmt::Debug for Secret {
 
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self> {
+        Self::read(text).map_err(|error| error.backend(BACKEND))
+    }
+
+    fn read(text: &str) -> Result<Self> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| invalid("the URL has no scheme"))?;
         let secure = match scheme {
             "etcd" => false,
@@ -67,7 +71,7 @@ impl Address {
         let hosts = hosts.split(',').map(host).collect::<Result<Vec<_>>>()?;
         let mut parameters = Parameters::default();
         for parameter in url::parameters(query) {
-            let (name, value) = parameter.map_err(ours)?;
+            let (name, value) = parameter?;
             parameters.set(name, value)?;
         }
         let tls = parameters.tls(secure)?;
@@ -89,10 +93,10 @@ impl Parameters {
     fn set(&mut self, name: &str, value: String) -> Result<()> {
         match name {
             "root" => self.config.root = value,
-            "ttl" => self.config.ttl = url::duration(name, &value).map_err(ours)?,
-            "margin" => self.config.margin = Some(url::duration(name, &value).map_err(ours)?),
-            "timeout" => self.config.timeout = url::duration(name, &value).map_err(ours)?,
-            "drift" => self.config.drift = url::part(name, &value).map_err(ours)?,
+            "ttl" => self.config.ttl = url::duration(name, &value)?,
+            "margin" => self.config.margin = Some(url::duration(name, &value)?),
+            "timeout" => self.config.timeout = url::duration(name, &value)?,
+            "drift" => self.config.drift = url::part(name, &value)?,
             "ca" => self.ca = Some(value.into()),
             "cert" => self.cert = Some(value.into()),
             "key" => self.key = Some(value.into()),
@@ -132,22 +136,18 @@ impl Parameters {
 }
 
 fn invalid(message: impl Into<String>) -> Error {
-    Error::invalid_config(message).backend(BACKEND)
-}
-
-fn ours(error: Error) -> Error {
-    error.backend(BACKEND)
+    Error::invalid_config(message)
 }
 
 fn credentials(text: &str) -> Result<(String, Secret)> {
     let (user, password) = text
         .split_once(':')
         .ok_or_else(|| invalid("the URL names a user without a password: give user:password@"))?;
-    let user = url::decode("user", user).map_err(ours)?;
+    let user = url::decode("user", user)?;
     if user.is_empty() {
         return Err(invalid("the user name in the URL is empty: give user:password@"));
     }
-    Ok((user, Secret(url::decode("password", password).map_err(ours)?)))
+    Ok((user, Secret(url::decode("password", password)?)))
 }
 
 fn host(text: &str) -> Result<String> {
@@ -236,6 +236,7 @@ mod tests {
         ] {
             let error = Address::parse(url).unwrap_err();
             assert_eq!(error.kind(), election_core::Kind::InvalidConfig, "{url}");
+            assert!(error.to_string().starts_with("etcd: "), "{url}: {error}");
             assert!(error.to_string().contains(says), "{url}: {error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use election_core::{Error, Result, Timing};
 
+use crate::error::BACKEND;
 use crate::timing;
 use crate::transport::Transport;
 use crate::types::NodeId;
@@ -190,7 +191,7 @@ impl RaftConfig {
     pub fn validate(&self) -> Result<()> {
         self.validate_members()?;
         self.raft.validate()?;
-        self.session.validate(0).map_err(|error| error.backend("raft"))?;
+        self.session.validate(0).map_err(|error| error.backend(BACKEND))?;
         let ttl = self.session.ttl;
         // The group counts in them: it would keep the session for less than this process trusts it.
         if !ttl.subsec_nanos().is_multiple_of(1_000_000) {
@@ -308,5 +309,5 @@ impl RaftTiming {
 }
 
 pub(crate) fn invalid<T>(message: String) -> Result<T> {
-    Err(Error::invalid_config(message).backend("raft"))
+    Err(Error::invalid_config(message).backend(BACKEND))
 }

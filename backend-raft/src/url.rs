@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use election_core::Result;
 use election_core::backend::url;
-use election_core::{Error, Result};
 
 use crate::config::{Join, NodeConfig, Profile, RaftConfig, invalid};
+use crate::error::BACKEND;
 use crate::transport::{TlsFiles, Transport};
 
 /// The parameters, for the message about an unknown one.
@@ -34,6 +35,10 @@ impl RaftConfig {
     /// # Errors
     /// [`Kind::InvalidConfig`](election_core::Kind::InvalidConfig), naming the parameter and what it may be.
     pub fn from_url(text: &str) -> Result<Self> {
+        Self::read(text).map_err(|error| error.backend(BACKEND))
+    }
+
+    fn read(text: &str) -> Result<Self> {
         let (secure, rest) = match text.split_once("://") {
             Some(("raft", rest)) => (false, rest),
             Some(("rafts", rest)) => (true, rest),
@@ -48,7 +53,7 @@ impl RaftConfig {
         let mut of_node = Vec::new();
         let mut of_transport = Vec::new();
         for parameter in url::parameters(query) {
-            let (key, value) = parameter.map_err(ours)?;
+            let (key, value) = parameter?;
             match key {
                 "node" => node = Some(number(key, &value)?),
                 "data" | "listen" | "snapshot_every" | "keep_entries" | "join" | "replaces" => {
@@ -57,9 +62,9 @@ impl RaftConfig {
                 "ca" | "cert" | "key" | "plaintext" => of_transport.push((key, value)),
                 "cluster" => config.cluster = value,
                 "profile" => config = config.with_profile(profile(&value)?),
-                "ttl" => ttl = Some(url::duration(key, &value).map_err(ours)?),
-                "drift" => drift = Some(url::part(key, &value).map_err(ours)?),
-                "patience" => config.patience = url::duration(key, &value).map_err(ours)?,
+                "ttl" => ttl = Some(url::duration(key, &value)?),
+                "drift" => drift = Some(url::part(key, &value)?),
+                "patience" => config.patience = url::duration(key, &value)?,
                 other => return invalid(format!("{text:?} has the parameter {other:?}: known are {KNOWN}")),
             }
         }
@@ -153,11 +158,7 @@ fn profile(value: &str) -> Result<Profile> {
 }
 
 fn number(key: &str, value: &str) -> Result<u64> {
-    url::number(key, value, "give a whole number").map_err(ours)
-}
-
-fn ours(error: Error) -> Error {
-    error.backend("raft")
+    url::number(key, value, "give a whole number")
 }
 
 #[cfg(test)]
@@ -264,7 +265,7 @@ mod tests {
             ("raft://h1:1?node=1&data=x&snapshot_every=0", "snapshot_every is 0"),
         ] {
             let error = RaftConfig::from_url(url).unwrap_err().to_string();
-            assert!(error.contains(says), "{url}: {error}");
+            assert!(error.starts_with("raft: ") && error.contains(says), "{url}: {error}");
         }
     }
 

@@ -103,7 +103,7 @@ impl Config {
     /// [`InvalidConfig`](election_core::Kind::InvalidConfig), which names the part that is wrong and never shows
     /// the password.
     pub fn parse(text: &str) -> Result<Self> {
-        let config = url::parse(text)?;
+        let config = url::parse(text).map_err(|error| error.backend(BACKEND))?;
         if config.endpoints.is_empty() {
             return Err(invalid("the URL names no server: give zk://host:2181"));
         }

@@ -1,10 +1,9 @@
 //! `zk://…` by hand: a host list is no authority that a URL library accepts.
 
+use election_core::Result;
 use election_core::backend::url;
-use election_core::{Error, Result};
 
 use crate::config::{Config, Credentials, invalid};
-use crate::error::BACKEND;
 
 pub(crate) fn parse(text: &str) -> Result<Config> {
     let rest = match text.split_once("://") {
@@ -29,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Config> {
         ..Config::default()
     };
     for parameter in url::parameters(query) {
-        let (name, value) = parameter.map_err(ours)?;
+        let (name, value) = parameter?;
         set(&mut config, name, value)?;
     }
     Ok(config)
@@ -37,11 +36,11 @@ pub(crate) fn parse(text: &str) -> Result<Config> {
 
 fn set(config: &mut Config, name: &str, value: String) -> Result<()> {
     match name {
-        "timeout" => config.timeout = url::duration(name, &value).map_err(ours)?,
-        "connect_timeout" => config.connect_timeout = url::duration(name, &value).map_err(ours)?,
-        "margin" => config.margin = Some(url::duration(name, &value).map_err(ours)?),
+        "timeout" => config.timeout = url::duration(name, &value)?,
+        "connect_timeout" => config.connect_timeout = url::duration(name, &value)?,
+        "margin" => config.margin = Some(url::duration(name, &value)?),
         "root" => config.root = value,
-        "drift" => config.drift = url::part(name, &value).map_err(ours)?,
+        "drift" => config.drift = url::part(name, &value)?,
         _ => {
             return Err(invalid(format!(
                 "unknown parameter {name:?} in the URL: known are timeout, root, connect_timeout, drift, margin"
@@ -76,12 +75,7 @@ fn credentials(userinfo: &str) -> Result<Credentials> {
     let (user, password) = userinfo
         .split_once(':')
         .ok_or_else(|| invalid("the credentials have no password: give user:password@ before the hosts"))?;
-    let decode = |name, text| url::decode(name, text).map_err(ours);
-    Ok(Credentials { user: decode("user", user)?, password: decode("password", password)? })
-}
-
-fn ours(error: Error) -> Error {
-    error.backend(BACKEND)
+    Ok(Credentials { user: url::decode("user", user)?, password: url::decode("password", password)? })
 }
 
 #[cfg(test)]
@@ -128,6 +122,7 @@ mod tests {
         ] {
             let error = Config::parse(url).unwrap_err();
             assert_eq!(error.kind(), Kind::InvalidConfig, "{url}");
+            assert!(error.to_string().starts_with("zk: "), "{url}: {error}");
             let text = format!("{error} {error:?}");
             assert!(text.contains(says), "{url}: {text}");
             assert!(!text.contains("hush"), "{text}");
