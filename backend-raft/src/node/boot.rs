@@ -125,6 +125,7 @@ impl Node {
         let parts = Arc::new(Parts {
             identity: store.identity,
             joins: own.join != Join::Form,
+            pristine,
             raft: raft.clone(),
             peers: peers.clone(),
             replica: replica.clone(),

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use election_core::Backoff;
+use openraft::RaftMetrics;
 use openraft::async_runtime::WatchReceiver;
+use openraft::type_config::alias::WatchReceiverOf;
 
 use super::service::Parts;
 use crate::error::NodeError;
 use crate::network::{CallError, Change, Failure, Group, Request};
-use crate::types::NodeId;
+use crate::types::{Membership, NodeId, TypeConfig};
 
 /// How long one question may take. It may take longer to copy the state: whoever asks again waits for the same change.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,23 +51,16 @@ pub(super) async fn ask(
 }
 
 /// Makes sure that a data directory with a past is of the group in the list: that group has, or had, one of the others
-/// in the list. Waits for ever if it is, or if it cannot be known without a majority.
+/// in the list. Waits for ever if it is, if it has no past, or if it cannot be known without a majority.
 pub(super) async fn check_past(parts: Arc<Parts>) -> NodeError {
     let (node, list) = (parts.identity.node, parts.peers.list());
-    let mut metrics = parts.raft.metrics();
-    // Whoever was a member before this membership is on the roll once it is applied.
-    let members = metrics.borrow_watched().membership_config.clone();
-    loop {
-        if metrics.borrow_watched().last_applied.as_ref() >= members.log_id().as_ref() {
-            break;
-        }
-        if metrics.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    if parts.pristine {
+        std::future::pending::<()>().await;
     }
+    let Some(members) = past(parts.raft.metrics()).await else { std::future::pending().await };
     let (_, used) = parts.replica.used_ids();
     let others: Vec<NodeId> = list.keys().copied().filter(|id| *id != node).collect();
-    if members.log_id().is_none() || others.is_empty() || others.iter().any(|id| used.contains(id)) {
+    if others.is_empty() || others.iter().any(|id| used.contains(id)) {
         std::future::pending::<()>().await;
     }
     let known: Vec<String> =
@@ -78,8 +73,53 @@ pub(super) async fn check_past(parts: Arc<Parts>) -> NodeError {
     NodeError::NotAdmitted { node, why }
 }
 
+/// The members by this node's log, as soon as they are applied: whoever was a member before them is on the roll then.
+/// `None` if Raft ends before.
+async fn past(mut metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>) -> Option<Arc<Membership>> {
+    // What Raft says of itself before it runs is not from its log.
+    let members = loop {
+        let members = metrics.borrow_and_update().membership_config.clone();
+        if members.log_id().is_some() {
+            break members;
+        }
+        metrics.changed().await.ok()?;
+    };
+    while metrics.borrow_and_update().last_applied.as_ref() < members.log_id().as_ref() {
+        metrics.changed().await.ok()?;
+    }
+    Some(members)
+}
+
 /// Whether this node votes, by what the group has decided: what is only in the log may come to nothing.
 fn votes(parts: &Parts) -> bool {
     let members = parts.replica.members();
     members.borrow().iter().any(|member| member.id == parts.identity.node && member.votes)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use openraft::async_runtime::WatchSender;
+    use openraft::type_config::TypeConfigExt;
+
+    use super::*;
+    use crate::samples::log_id;
+
+    /// A node whose check came before Raft had read its log found no members in it, and asked no more.
+    #[tokio::test]
+    async fn the_past_is_known_when_raft_has_read_its_log_and_applied_it() {
+        let (raft, metrics) = TypeConfig::watch_channel(RaftMetrics::new_initial(1));
+        let mut past = Box::pin(past(metrics));
+        assert_eq!(past.as_mut().now_or_never(), None);
+        let members = Membership::new(Some(log_id(3)), openraft::Membership::default());
+        let mut told = RaftMetrics { membership_config: Arc::new(members), ..RaftMetrics::new_initial(1) };
+        raft.send(told.clone()).unwrap();
+        assert_eq!(past.as_mut().now_or_never(), None);
+        told.last_applied = Some(log_id(2));
+        raft.send(told.clone()).unwrap();
+        assert_eq!(past.as_mut().now_or_never(), None);
+        told.last_applied = Some(log_id(3));
+        raft.send(told).unwrap();
+        assert_eq!(past.await.unwrap().log_id(), &Some(log_id(3)));
+    }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) identity: Own,
     /// Whether it was started to join a group.
     pub(crate) joins: bool,
+    /// Whether nothing was ever voted or logged in its data directory when it was started.
+    pub(crate) pristine: bool,
     pub(crate) raft: Raft,
     pub(crate) peers: Peers,
     pub(crate) replica: Replica,
