@@ -23,6 +23,7 @@ mod key;
 pub(crate) mod limits;
 mod link;
 mod listener;
+mod merged;
 mod outbox;
 mod peers;
 mod refusal;

@@ -16,6 +16,7 @@ use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
 use super::channel::CallError;
 use super::link::{Link, LinkConfig, Recognise};
+use super::merged::merged;
 use super::refusal::Refused;
 use super::tls::Security;
 use super::wire::{Hello, Request, Response, Sender, SnapshotPart, Transfer};
@@ -202,6 +203,8 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         // openraft offers one heartbeat interval, which a disk may well need for one fsync. A batch that is
         // given up is sent again, and then nothing moves any more. Heartbeats have a connection of their own.
         let patience = option.hard_ttl().max(self.append_patience);
+        // Heartbeats tell what is committed, too.
+        let input = merged(input, option.hard_ttl());
         stream_append_sequential(self, input, RPCOption::new(patience))
     }
 
