@@ -102,26 +102,27 @@ mod tests {
         }
     }
 
-    async fn group_of(
-        answers: impl Fn(Request) -> Result<Response, Failure> + Send + Sync + 'static,
-    ) -> Group {
+    /// A group that answers every request so, and those that it was asked.
+    async fn group(
+        answer: impl Fn() -> Result<Response, Failure> + Send + Sync + 'static,
+    ) -> (Group, mpsc::UnboundedReceiver<Request>) {
+        let (asked, requests) = mpsc::unbounded_channel();
+        let answers = move |request| {
+            asked.send(request).ok();
+            answer()
+        };
         let members = [(1, testing::answering(answers).await)].into();
-        Group::new("election", &members, None, Duration::from_secs(1), &Security::Plaintext)
+        (Group::new("election", &members, None, Duration::from_secs(1), &Security::Plaintext), requests)
     }
 
     #[tokio::test]
     async fn a_session_that_was_opened_late_is_renewed_at_once() {
         let timing = Timing::for_ttl(Duration::from_secs(60));
-        let (asked, mut renewals) = mpsc::unbounded_channel();
-        let group = group_of(move |_| {
-            asked.send(()).ok();
-            Ok(Response::Renewed(true))
-        })
-        .await;
+        let (group, mut renewals) = group(|| Ok(Response::Renewed(true))).await;
         let session = session(timing.validity() - Duration::from_secs(10), timing);
         tokio::select! {
             () = keep(&group, &session) => panic!("it lives"),
-            renewed = renewals.recv() => renewed.unwrap(),
+            renewed = renewals.recv() => drop(renewed.unwrap()),
             // It is valid for so long.
             () = tokio::time::sleep(Duration::from_secs(10)) => panic!("not renewed"),
         }
@@ -130,12 +131,7 @@ mod tests {
     #[tokio::test]
     async fn renewals_that_are_refused_are_tried_with_pauses() {
         let timing = Timing::for_ttl(Duration::from_secs(60));
-        let (asked, mut renewals) = mpsc::unbounded_channel();
-        let group = group_of(move |_| {
-            asked.send(()).ok();
-            Err(Failure::NotNow { why: "not now".into() })
-        })
-        .await;
+        let (group, mut renewals) = group(|| Err(Failure::NotNow { why: "not now".into() })).await;
         let session = session(timing.renew_every, timing);
         let kept = tokio::time::timeout(Duration::from_millis(500), keep(&group, &session)).await;
         assert!(kept.is_err());
