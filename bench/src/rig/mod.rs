@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use election::{Coordinator, memory};
-use testkit::{etcd::Etcd, zk::Zk};
+use testkit::{READY_WITHIN, etcd::Etcd, until, zk::Zk};
 use tokio::sync::OnceCell;
 
 pub use counters::Counters;
@@ -145,10 +145,17 @@ impl Rig {
         let software = match &self.servers {
             Running::Memory(_) => "memory of the process".to_owned(),
             Running::Etcd(etcd) => {
-                format!("etcd {}", version(&etcd.metrics(0).await?, "server_version=\"", '"'))
+                let metrics = etcd.metrics(0).await?;
+                let version = version(&metrics, "server_version=\"", '"');
+                format!("etcd {}", version.context("etcd's metrics do not tell its version")?)
             }
             Running::Zk(zk) => {
-                format!("ZooKeeper {}", version(&zk.four_letter_word(0, "srvr").await?, "version: ", '-'))
+                // A server without an ensemble does not tell.
+                let told = || async {
+                    let answer = zk.four_letter_word(0, "srvr").await?;
+                    Ok(version(&answer, "version: ", '-').map(str::to_owned))
+                };
+                format!("ZooKeeper {}", until("ZooKeeper's version", READY_WITHIN, told).await?)
             }
             Running::Raft(_) => format!("embedded Raft {}", env!("CARGO_PKG_VERSION")),
         };
@@ -200,7 +207,7 @@ impl Rig {
 }
 
 /// What stands between `before` and `after`.
-fn version<'a>(text: &'a str, before: &str, after: char) -> &'a str {
-    let found = text.split_once(before).and_then(|(_, rest)| rest.split_once(after));
-    found.map_or("of unknown version", |(version, _)| version)
+fn version<'a>(text: &'a str, before: &str, after: char) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(version, _)| version)
 }
