@@ -51,7 +51,7 @@ pub(crate) fn sim(arguments: &RunnerArguments) -> Result<ExitCode> {
 /// When a law is broken, or it cannot be built.
 pub(crate) fn seeds_of_the_tests(provided: &Provided) -> Result<()> {
     build(provided, &SIMULATION)?;
-    built("release/election-sim").args(["--seeds", "1000"]).succeed()
+    built("release/election-sim").args(["--seeds", "2000"]).succeed()
 }
 
 fn build(provided: &Provided, what: &[&str]) -> Result<()> {

@@ -1,13 +1,11 @@
 //! Whoever must not come in: each is told why, the nodes' logs say so too, and the group goes on leading.
 
-mod common;
-
 use std::time::Duration;
 
-use common::certificates::{Authority, EXPIRED, Files};
-use common::raw::{self, Greeting, Hello, Refused, Request, Sender, Up};
-use common::steady::Steady;
-use common::{Cluster, secured, soon};
+use crate::common::certificates::{Authority, EXPIRED, Files, VALID};
+use crate::common::raw::{self, Greeting, Hello, Refused, Request, Sender, Up};
+use crate::common::steady::Steady;
+use crate::common::{Cluster, secured, soon};
 
 use backend_raft::RaftCoordinator;
 use election_core::Kind;
@@ -99,12 +97,9 @@ async fn certificates_that_are_somebody_elses() {
         (authority.admin("ops", "election"), "ops.admin.election"),
         (three.clone(), "node-3.election"),
         (authority.node(2, "other"), "node-2.other"),
+        (authority.issue("all", &["*.election"], VALID), "no DNS name, wildcards apart"),
         (
-            authority.issue("all", &["*.election"], common::certificates::VALID),
-            "no DNS name, wildcards apart",
-        ),
-        (
-            authority.issue("both", &["node-2.election", "node-3.election"], common::certificates::VALID),
+            authority.issue("both", &["node-2.election", "node-3.election"], VALID),
             "node-2.election, node-3.election",
         ),
     ] {

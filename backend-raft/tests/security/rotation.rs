@@ -1,12 +1,10 @@
 //! Certificates that run out, and those that replace them in time.
 
-mod common;
-
 use std::time::Duration;
 
-use common::certificates::{Authority, VALID, Validity};
-use common::steady::Steady;
-use common::{Cluster, secured, soon};
+use crate::common::certificates::{Authority, VALID, Validity};
+use crate::common::steady::Steady;
+use crate::common::{Cluster, secured, soon};
 
 use backend_raft::RaftCoordinator;
 use election_core::clock::Instant;

@@ -1,11 +1,9 @@
 //! Three nodes and their clients over TLS: that it works, and who may do what.
 
-mod common;
-
 use std::time::Duration;
 
-use common::certificates::{Authority, EXPIRED, Files};
-use common::{Cluster, secured, soon};
+use crate::common::certificates::{Authority, EXPIRED, Files, VALID};
+use crate::common::{Cluster, secured, soon};
 
 use backend_raft::{RaftAdmin, RaftConfig, RaftCoordinator};
 use election_core::{Candidate, Coordinator, ElectionName, Kind, LeaderEvent};
@@ -95,7 +93,7 @@ async fn two_groups_of_one_authority_are_two_groups() {
     // Each node has both certificates at hand; the one of its own group lies where it looks.
     for id in 1..=3 {
         let name = format!("node-{id}.billing");
-        cluster.authority().issue(&format!("node-{id}.election"), &[&name], common::certificates::VALID);
+        cluster.authority().issue(&format!("node-{id}.election"), &[&name], VALID);
     }
     cluster.form();
     let mut config = cluster.client_config();

@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 #![cfg(all(feature = "etcd", feature = "zk", feature = "raft"))]
 
+mod frozen_etcd;
+#[path = "../ground/mod.rs"]
 mod ground;
 
 use std::env;

@@ -53,7 +53,7 @@ pub(crate) const ZOO: &[Defect] = zoo! {
         "election-core" "lib" "gate::tests::the_gate_in_memory_keeps_the_laws";
 
     ByName "etcd-keep-alive-trusted": "an answered keep-alive counts as proof",
-        "testkit" "hard_etcd" "a_leader_of_etcd_that_was_frozen_and_cut_off_proves_nothing";
+        "testkit" "hard_cases" "frozen_etcd::a_leader_of_etcd_that_was_frozen_and_cut_off_proves_nothing";
     ByName "etcd-no-ownership-check": "a waiter leads when its predecessor goes, whether or not its record exists",
         "backend-etcd" "etcd" "deposed::waiters_whose_lease_is_revoked_fail_and_never_win";
     ByName "etcd-unguarded-renewal": "a renewal writes the record again without comparing it",
