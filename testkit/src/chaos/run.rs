@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(15);
 pub enum Length {
     /// At least that long, and until every fault was struck once.
     For(Duration),
-    /// Until every fault was exercised that often. As many tries again may be in vain.
+    /// Until every fault was exercised that often, and no longer than that. As many tries again may be in vain.
     Times(usize),
 }
 
@@ -89,23 +89,33 @@ impl Chaos {
         }
         loop {
             let round = plan.next().context("a plan without faults")?;
+            if let Length::Times(times) = length
+                && round.strikes.iter().all(|strike| self.is_settled(strike.kind, times))
+            {
+                continue;
+            }
             if !self.round(&round, progress).await? {
                 // The checker says which law that breaks, and since when.
                 progress.say(format!("nobody leads within {LEADER_WITHIN:?}: the run ends here"));
                 return Ok(());
             }
-            let mut tries = self.tries.values();
             let enough = match length {
                 // The first time through goes to its end, whatever the clock says.
                 Length::For(length) => {
-                    begun.elapsed() >= length && tries.all(|(done, missed)| done + missed > 0)
+                    let tried = self.tries.values().all(|(done, missed)| done + missed > 0);
+                    begun.elapsed() >= length && tried
                 }
-                Length::Times(times) => tries.all(|(done, missed)| *done >= times || *missed > times),
+                Length::Times(times) => self.kinds.iter().all(|kind| self.is_settled(kind, times)),
             };
             if enough {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a fault was exercised that often, or tried in vain once more than that.
+    fn is_settled(&self, kind: &Kind, times: usize) -> bool {
+        self.tries.get(kind.name).is_none_or(|(done, missed)| *done >= times || *missed > times)
     }
 
     /// True when somebody led after it.
